@@ -1,0 +1,28 @@
+# Compiler options shared by every target of the project, carried by one interface target.
+add_library(tramontane_options INTERFACE)
+target_include_directories(tramontane_options INTERFACE "${PROJECT_SOURCE_DIR}")
+target_compile_definitions(tramontane_options INTERFACE TRAMONTANE_VERSION="${PROJECT_VERSION}")
+
+# -fno-math-errno and -fno-trapping-math let square roots and upwind selects vectorise; neither changes
+# a result. Reassociation stays off: results must not depend on how a loop was unrolled.
+target_compile_options(tramontane_options INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall>
+  $<$<COMPILE_LANGUAGE:CXX>:-Wextra>
+  $<$<COMPILE_LANGUAGE:CXX>:-Wno-unknown-pragmas>
+  $<$<COMPILE_LANGUAGE:CXX>:-fno-math-errno>
+  $<$<COMPILE_LANGUAGE:CXX>:-fno-trapping-math>)
+if(NOT TRAMONTANE_ENABLE_CUDA)
+  target_compile_options(tramontane_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp-simd>)
+endif()
+if(TRAMONTANE_NATIVE AND NOT TRAMONTANE_ENABLE_CUDA)
+  target_compile_options(tramontane_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-march=native>
+                                                      $<$<COMPILE_LANGUAGE:CXX>:-mprefer-vector-width=512>)
+endif()
+if(TRAMONTANE_SANITIZE)
+  target_compile_options(tramontane_options INTERFACE -fsanitize=${TRAMONTANE_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(tramontane_options INTERFACE -fsanitize=${TRAMONTANE_SANITIZE})
+endif()
+if(CMAKE_BUILD_TYPE STREQUAL "Debug")
+  # Bounds checks on every View access (our own headers and the standard library's containers).
+  target_compile_definitions(tramontane_options INTERFACE KOKKOS_ENABLE_DEBUG_BOUNDS_CHECK _GLIBCXX_ASSERTIONS)
+endif()
