@@ -6,17 +6,15 @@ find_package(MPI REQUIRED COMPONENTS C CXX)
 # Kokkos first: the site's own when CMAKE_PREFIX_PATH names one, else the distribution's package.
 find_package(Kokkos REQUIRED)
 add_library(tramontane_kokkos INTERFACE)
-if(TARGET Kokkos::kokkos)
-  target_link_libraries(tramontane_kokkos INTERFACE Kokkos::kokkos)
-  # PETSc's package drags in its own Kokkos; a static one must not lend it symbols.
-  target_link_options(tramontane_kokkos INTERFACE -Wl,--exclude-libs,ALL)
-else()
-  # Debian's package (built inside Trilinos) names an include folder that does not exist; its headers are in
+target_link_libraries(tramontane_kokkos INTERFACE Kokkos::kokkos)
+if(Kokkos_INCLUDE_DIRS MATCHES "trilinos")
+  # Debian's package (built inside Trilinos) names an include folder that does not hold its headers; they are in
   # <prefix>/include/trilinos.
-  find_path(TRAMONTANE_KOKKOS_INCLUDE Kokkos_Core.hpp HINTS ${Kokkos_INCLUDE_DIRS} PATH_SUFFIXES trilinos REQUIRED)
-  find_library(TRAMONTANE_KOKKOS_LIBRARY NAMES kokkoscore trilinos_kokkoscore HINTS ${Kokkos_LIBRARY_DIRS} REQUIRED)
-  target_include_directories(tramontane_kokkos SYSTEM INTERFACE "${TRAMONTANE_KOKKOS_INCLUDE}")
-  target_link_libraries(tramontane_kokkos INTERFACE "${TRAMONTANE_KOKKOS_LIBRARY}" ${CMAKE_DL_LIBS})
+  find_path(TRAMONTANE_KOKKOS_INCLUDE Kokkos_Core.hpp PATHS ${Kokkos_INCLUDE_DIRS} PATH_SUFFIXES trilinos REQUIRED)
+  set_target_properties(Kokkos::kokkos PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${TRAMONTANE_KOKKOS_INCLUDE}")
+else()
+  # PETSc's package drags in a Kokkos of its own: a static one of ours must not lend it symbols.
+  target_link_options(tramontane_kokkos INTERFACE -Wl,--exclude-libs,ALL)
 endif()
 
 # Parallel HDF5. FindHDF5 needs the language C.
