@@ -1,0 +1,113 @@
+/// The rotating shallow-water equations over orography on the equiangular cubed sphere: finite volumes, fifth-order
+/// upwind reconstruction, two Gauss points a face, LMARS fluxes; formally fourth order.
+///
+/// Prognostic, per cell, as means over the panel angles (unit sphere metric, sqrt_g):
+///   E  = sqrt_g (phi + phi_s - reference)      phi = g h fluid geopotential, phi_s = g h_s orography, m2 s-2
+///   Ma = sqrt_g phi u^alpha, Mb = sqrt_g phi u^beta   contravariant velocity on the unit sphere's basis, m s-1
+/// so that E is constant zero for an ocean at rest at the reference level, whatever the orography.
+///   dE/dt  + (1/a) d_i(sqrt_g phi u^i) = 0
+///   dM^i/dt + (1/a) d_j(sqrt_g phi u^i u^j + sqrt_g G^ij p) = phi_s sqrt_g G^ij d_j(eta)/a - Gamma^i_jk M^j u^k / a
+///                                                             - f sqrt_g phi (k x u)^i
+/// with eta = phi + phi_s - reference and p = eta (eta + 2 reference)/2. Derivation: docs/design/solver.md.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <memory>
+#include <vector>
+
+#include "physics/ghost_cells.hpp"
+#include "physics/grid.hpp"
+#include "physics/panel_edges.hpp"
+
+namespace tramontane {
+
+/// Number of prognostic variables.
+inline constexpr int kPrognostic = 3;
+
+/// State of the tiles of one rank: (tile, level, variable, j, i) with kHalo ghost cells on every side.
+using State = View<double*****>;
+
+/// What fixes the equations beside the grid.
+struct ShallowWaterOptions {
+  int levels = 1;
+  double reference = 0.0;  ///< reference geopotential, m2 s-2
+  double gravity = kGravity;
+  std::function<double(Vector3)> coriolis;  ///< f at a point of the unit sphere, s-1; empty: 2 Omega sin(latitude)
+  double deadline_seconds = 300.0;          ///< longest wait for another rank
+};
+
+class ShallowWater {
+ public:
+  /// @param orography mean height over the panel angles of sqrt_g-weighted cells on owned tiles (tile, j, i), m
+  ShallowWater(std::shared_ptr<const Grid> grid, MPI_Comm comm, const std::vector<double>& orography,
+               ShallowWaterOptions options);
+
+  const Grid& grid() const { return *grid_; }
+  std::shared_ptr<const Grid> grid_pointer() const { return grid_; }
+  MPI_Comm comm() const { return comm_; }
+  int levels() const { return options_.levels; }
+  double reference() const { return options_.reference; }
+  double gravity() const { return options_.gravity; }
+  /// Orography on owned tiles as handed in, m.
+  const std::vector<double>& orography() const { return orography_; }
+  /// sqrt_g-weighted mean of (phi_s - reference), (tile, j, i): subtract from E to get sqrt_g phi.
+  const View<double***>& bottom() const { return bottom_; }
+  /// Coriolis parameter at the cells' interior Gauss points (tile, 4, j, i), s-1.
+  const View<double****>& coriolis() const { return coriolis_; }
+
+  /// The same with ghost cells, (tile, ghosted j, ghosted i).
+  const View<double***>& ghosted_bottom() const { return ghosted_bottom_; }
+
+  State make_state(const std::string& name) const;
+
+  void fill_ghosts(const State& state) {
+    ghosts_.start(state);
+    ghosts_.finish(state);
+  }
+
+  /// One stage of a Runge-Kutta step in Shu-Osher form, interior cells only:
+  ///   state <- a * begin + b * (state + dt * tendency(state)).
+  /// Fills the ghost cells of `state` first.
+  void stage(const State& state, const State& begin, double a, double b, double dt);
+
+  /// Tendencies added at every stage until cleared: shape of the interior (tile, level, variable, j, i), units of the
+  /// state per second. Pass an empty view to clear.
+  void set_forcing(const View<double*****>& forcing) { forcing_ = forcing; }
+
+  /// Largest over this rank's cells of sum over directions of (|u^i| + c sqrt(G^ii)) / (a * spacing), s-1: the inverse
+  /// of the advective time scale. 1/this times the CFL number is the time step. NaN-safe: returns infinity then.
+  double largest_rate(const State& state) const;
+
+ private:
+  void interpolate_orography();
+
+ public:  // kernels: extended lambdas may not live in private members
+  void gauss_lines(const State& state);
+  void alpha_fluxes();
+  void beta_fluxes();
+  void edge_states();
+  void edge_fluxes();
+  void update(const State& state, const State& begin, double a, double b, double dt);
+
+ private:
+  std::shared_ptr<const Grid> grid_;
+  MPI_Comm comm_;
+  ShallowWaterOptions options_;
+  std::vector<double> orography_;
+  GhostCells ghosts_;
+  PanelEdges edges_;
+
+  View<double***> bottom_, ghosted_bottom_;
+  View<double****> coriolis_;
+  View<double****> alpha_bottom_, beta_bottom_, volume_bottom_;  ///< phi_s at face and volume Gauss points
+  View<double*> edge_bottom_;                                     ///< phi_s at edge points
+  View<double*****> beta_lines_;   ///< means along alpha at the beta Gauss points (tile, level, 2*variable+g, j, ghosted i)
+  View<double*****> slope_lines_;  ///< d/dbeta of E there (tile, level, g, j, ghosted i)
+  View<double*****> alpha_lines_;  ///< means along beta at the alpha Gauss points (tile, level, 2*variable+g, ghosted j, i)
+  View<double*****> alpha_flux_;   ///< (tile, level, variable, j, face)
+  View<double*****> beta_flux_;    ///< (tile, level, variable, face, i)
+  View<double*****> forcing_;
+};
+
+}  // namespace tramontane
