@@ -1,9 +1,8 @@
 /// One-dimensional polynomial reconstruction from cell averages: the weights, and the fifth-order upwind face values.
 #pragma once
 
-#include <array>
-
 #include <Kokkos_Core.hpp>
+#include <array>
 
 namespace tramontane {
 

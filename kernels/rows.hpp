@@ -22,8 +22,8 @@ struct RowMember {};
 
 template <class Body>
 void for_rows(const std::string& name, int rows, const Body& body) {
-  Kokkos::parallel_for(name, Kokkos::RangePolicy<ExecutionSpace>(0, rows),
-                       KOKKOS_LAMBDA(int row) { body(RowMember{}, row); });
+  Kokkos::parallel_for(
+      name, Kokkos::RangePolicy<ExecutionSpace>(0, rows), KOKKOS_LAMBDA(int row) { body(RowMember{}, row); });
 }
 #endif
 

@@ -58,9 +58,7 @@ struct Tiling {
     return rank;
   }
   /// Offset of a cell in a global field of shape (6, n, n).
-  std::size_t global_offset(PanelCell c) const {
-    return (static_cast<std::size_t>(c.panel) * n + c.j) * n + c.i;
-  }
+  std::size_t global_offset(PanelCell c) const { return (static_cast<std::size_t>(c.panel) * n + c.j) * n + c.i; }
   /// The same grid at another resolution, tiles and owners unchanged (exact nesting).
   Tiling at_resolution(int cells) const { return Tiling(cells, tiles_per_edge, ranks); }
 };
@@ -74,8 +72,7 @@ std::vector<T> tiles_from_global(const Tiling& g, const std::vector<T>& global, 
   for (int tile = first; tile < first + count; ++tile) {
     const TilePlace p = g.place(tile);
     for (int j = 0; j < size; ++j)
-      for (int i = 0; i < size; ++i, ++k)
-        out[k] = global[g.global_offset({p.panel, p.tj * size + j, p.ti * size + i})];
+      for (int i = 0; i < size; ++i, ++k) out[k] = global[g.global_offset({p.panel, p.tj * size + j, p.ti * size + i})];
   }
   return out;
 }

@@ -14,24 +14,36 @@
 
 namespace tramontane {
 
-inline constexpr double kEarthRadius = 6.37122e6;    ///< m (Williamson et al. 1992)
-inline constexpr double kGravity = 9.80616;          ///< m s-2
-inline constexpr double kEarthRotation = 7.292e-5;   ///< rad s-1
+inline constexpr double kEarthRadius = 6.37122e6;   ///< m (Williamson et al. 1992)
+inline constexpr double kGravity = 9.80616;         ///< m s-2
+inline constexpr double kEarthRotation = 7.292e-5;  ///< rad s-1
 inline constexpr double kQuarterPi = std::numbers::pi / 4;
 
 struct Vector3 {
   double x, y, z;
 };
 
-KOKKOS_INLINE_FUNCTION constexpr Vector3 operator+(Vector3 a, Vector3 b) { return {a.x + b.x, a.y + b.y, a.z + b.z}; }
-KOKKOS_INLINE_FUNCTION constexpr Vector3 operator-(Vector3 a, Vector3 b) { return {a.x - b.x, a.y - b.y, a.z - b.z}; }
-KOKKOS_INLINE_FUNCTION constexpr Vector3 operator*(double s, Vector3 a) { return {s * a.x, s * a.y, s * a.z}; }
-KOKKOS_INLINE_FUNCTION constexpr double dot(Vector3 a, Vector3 b) { return a.x * b.x + a.y * b.y + a.z * b.z; }
+KOKKOS_INLINE_FUNCTION constexpr Vector3 operator+(Vector3 a, Vector3 b) {
+  return {a.x + b.x, a.y + b.y, a.z + b.z};
+}
+KOKKOS_INLINE_FUNCTION constexpr Vector3 operator-(Vector3 a, Vector3 b) {
+  return {a.x - b.x, a.y - b.y, a.z - b.z};
+}
+KOKKOS_INLINE_FUNCTION constexpr Vector3 operator*(double s, Vector3 a) {
+  return {s * a.x, s * a.y, s * a.z};
+}
+KOKKOS_INLINE_FUNCTION constexpr double dot(Vector3 a, Vector3 b) {
+  return a.x * b.x + a.y * b.y + a.z * b.z;
+}
 KOKKOS_INLINE_FUNCTION constexpr Vector3 cross(Vector3 a, Vector3 b) {
   return {a.y * b.z - a.z * b.y, a.z * b.x - a.x * b.z, a.x * b.y - a.y * b.x};
 }
-inline double length(Vector3 a) { return std::sqrt(dot(a, a)); }
-inline Vector3 normalised(Vector3 a) { return (1.0 / length(a)) * a; }
+inline double length(Vector3 a) {
+  return std::sqrt(dot(a, a));
+}
+inline Vector3 normalised(Vector3 a) {
+  return (1.0 / length(a)) * a;
+}
 
 /// Position on a panel: angles in radians.
 struct PanelPoint {
@@ -94,7 +106,9 @@ inline Vector3 east_vector(Vector3 r) {
   const double s = std::sqrt(r.x * r.x + r.y * r.y);
   return s > 1e-14 ? Vector3{-r.y / s, r.x / s, 0.0} : Vector3{0.0, 1.0, 0.0};
 }
-inline Vector3 north_vector(Vector3 r) { return cross(r, east_vector(r)); }
+inline Vector3 north_vector(Vector3 r) {
+  return cross(r, east_vector(r));
+}
 
 /// Metric of the panel coordinates at X = tan(alpha), Y = tan(beta), unit sphere, per radian.
 struct Metric {
@@ -106,9 +120,7 @@ struct Metric {
 KOKKOS_INLINE_FUNCTION Metric metric_at(double x, double y) {
   const double xx = 1.0 + x * x, yy = 1.0 + y * y, d2 = 1.0 + x * x + y * y, d = std::sqrt(d2);
   const double common = xx * yy / (d2 * d2);
-  return {xx * yy / (d2 * d),
-          common * xx, -common * x * y, common * yy,
-          d2 / xx, d2 * x * y / (xx * yy), d2 / yy};
+  return {xx * yy / (d2 * d), common * xx, -common * x * y, common * yy, d2 / xx, d2 * x * y / (xx * yy), d2 / yy};
 }
 
 /// Covariant basis vectors d(r)/d(alpha) and d(r)/d(beta) on the unit sphere.

@@ -46,8 +46,8 @@ GhostWeights interpolate_ghost(const Grid& grid, int panel, int j, int i) {
           w[l * kStencil + k] = wb[l] * wa[k];
           reconstructed += w[l * kStencil + k] * grid.mean_sqrt_g(j0 + l, i0 + k);
         }
-      const double scale = rule.weight[p] * rule.weight[q] *
-                           metric_at(std::tan(here.alpha), std::tan(here.beta)).sqrt_g / reconstructed;
+      const double scale =
+          rule.weight[p] * rule.weight[q] * metric_at(std::tan(here.alpha), std::tan(here.beta)).sqrt_g / reconstructed;
       const Contravariant from_alpha = to_contravariant(to_vector({1, 0}, there), here);
       const Contravariant from_beta = to_contravariant(to_vector({0, 1}, there), here);
       const double part[5] = {1.0, from_alpha.alpha, from_beta.alpha, from_alpha.beta, from_beta.beta};
@@ -150,8 +150,8 @@ GhostCells::GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int leve
   needed.erase(std::unique(needed.begin(), needed.end()), needed.end());
 
   auto cell_of = [n](std::int64_t number) {
-    return PanelCell{static_cast<int>(number / (static_cast<std::int64_t>(n) * n)),
-                     static_cast<int>(number / n % n), static_cast<int>(number % n)};
+    return PanelCell{static_cast<int>(number / (static_cast<std::int64_t>(n) * n)), static_cast<int>(number / n % n),
+                     static_cast<int>(number % n)};
   };
   exchange_ = std::make_unique<PointExchange>(
       comm, std::move(needed), [&](std::int64_t number) { return tiling.owner(tiling.tile_of(cell_of(number))); },

@@ -11,8 +11,8 @@ namespace tramontane {
 /// A ghost cell beyond a panel's edge lies, in the panel's extended angles, on the ground of another panel. Its average
 /// is the Gauss quadrature over the ghost cell of the owner panel's polynomial: five by five cells of the owner's
 /// interior, tensor product, momentum turned into the ghost's basis at each quadrature point. All of that is linear and
-/// is tabulated once as weights; constants (of geopotential) are reproduced to round-off. The cells beyond a cube corner
-/// lie on the ground of a panel too and take the same path. See docs/design/solver.md.
+/// is tabulated once as weights; constants (of geopotential) are reproduced to round-off. The cells beyond a cube
+/// corner lie on the ground of a panel too and take the same path. See docs/design/solver.md.
 ///
 /// State layout: (tile, level, variable, j, i) with kHalo ghost cells on each side; variable 0 scalar, 1 and 2 the
 /// contravariant components of a vector; all weighted by sqrt_g.
@@ -27,10 +27,10 @@ class GhostCells {
   std::shared_ptr<const Grid> grid_;
   int levels_;
   std::unique_ptr<PointExchange> exchange_;
-  View<int* [4]> copies_;                ///< (ghost, {tile, j, i, pool position})
-  View<int* [3]> ghosts_;                ///< (ghost, {tile, j, i}) of the interpolated ghosts
-  View<int* [kStencil * kStencil]> sources_;          ///< pool positions
-  View<double* [5][kStencil * kStencil]> weights_;    ///< scalar, then vector aa, ab, ba, bb
+  View<int* [4]> copies_;                           ///< (ghost, {tile, j, i, pool position})
+  View<int* [3]> ghosts_;                           ///< (ghost, {tile, j, i}) of the interpolated ghosts
+  View<int * [kStencil * kStencil]> sources_;       ///< pool positions
+  View<double* [5][kStencil * kStencil]> weights_;  ///< scalar, then vector aa, ab, ba, bb
 };
 
 }  // namespace tramontane

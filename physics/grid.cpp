@@ -18,12 +18,17 @@ void fill_table(Device& table, const Fill& fill) {
 
 /// Antiderivative along Y of sqrt_g G^aa at fixed X (and, arguments exchanged, along X of sqrt_g G^bb at fixed Y);
 /// its negative mirror serves sqrt_g G^ab: alpha and beta are harmonic on the sphere, so their stream functions exist.
-double harmonic_conjugate(double x, double y) { return std::asinh(y / std::sqrt(1.0 + x * x)); }
+double harmonic_conjugate(double x, double y) {
+  return std::asinh(y / std::sqrt(1.0 + x * x));
+}
 
 }  // namespace
 
 Grid::Grid(const Tiling& tiling, int rank, double radius)
-    : tiling_(tiling), rank_(rank), radius_(radius), spacing_(2 * kQuarterPi / tiling.n),
+    : tiling_(tiling),
+      rank_(rank),
+      radius_(radius),
+      spacing_(2 * kQuarterPi / tiling.n),
       half_spacing_(kQuarterPi / tiling.n) {
   if (tiling.n < 8)
     throw InputError(fmt::format("a panel of {} cells is too small for the stencil: use at least 8", tiling.n));
@@ -81,7 +86,8 @@ void Grid::tabulate_faces() {
         const int along = across_alpha ? row : column;   // cell number along the face
         // Mean sqrt_g at distance `across` cells from the face, averaged over cell `along + shift`.
         auto mean = [&](int across, int shift) {
-          return across_alpha ? mean_sqrt_g(along + shift, normal + across) : mean_sqrt_g(normal + across, along + shift);
+          return across_alpha ? mean_sqrt_g(along + shift, normal + across)
+                              : mean_sqrt_g(normal + across, along + shift);
         };
         const double x = std::tan(edge_angle(normal));
         double sum_n = 0.0, sum_t = 0.0;

@@ -16,9 +16,9 @@ inline constexpr int kHalo = 3;
 struct FaceMetric {
   View<double***> left, right;  ///< mean sqrt_g reconstructed as the left and the right state is
   View<double***> sqrt_g;
-  View<double***> speed;        ///< sqrt(G^nn): from physical normal velocity to contravariant
-  View<double***> pressure_n;   ///< sqrt_g G^nn, scaled so that the face's sum is the exact integral
-  View<double***> pressure_t;   ///< sqrt_g G^nt, likewise
+  View<double***> speed;       ///< sqrt(G^nn): from physical normal velocity to contravariant
+  View<double***> pressure_n;  ///< sqrt_g G^nn, scaled so that the face's sum is the exact integral
+  View<double***> pressure_t;  ///< sqrt_g G^nt, likewise
 };
 
 /// Tables are those of one panel: the metric is the same on all six. "Mean" is over panel angles, not over area.

@@ -12,8 +12,12 @@ namespace {
 struct Density {
   double e = 0, a = 0, b = 0;
 };
-Density operator+(Density l, Density r) { return {l.e + r.e, l.a + r.a, l.b + r.b}; }
-Density operator*(double s, Density d) { return {s * d.e, s * d.a, s * d.b}; }
+Density operator+(Density l, Density r) {
+  return {l.e + r.e, l.a + r.a, l.b + r.b};
+}
+Density operator*(double s, Density d) {
+  return {s * d.e, s * d.a, s * d.b};
+}
 
 template <class Function>
 void for_owned_cells(const Grid& grid, const Function& f) {
@@ -22,7 +26,8 @@ void for_owned_cells(const Grid& grid, const Function& f) {
   for (int tile = 0; tile < grid.tile_count(); ++tile) {
     const TilePlace place = grid.tiling().place(grid.first_tile() + tile);
     for (int j = 0; j < size; ++j)
-      for (int i = 0; i < size; ++i, ++k) f(tile, j, i, PanelCell{place.panel, place.tj * size + j, place.ti * size + i}, k);
+      for (int i = 0; i < size; ++i, ++k)
+        f(tile, j, i, PanelCell{place.panel, place.tj * size + j, place.ti * size + i}, k);
   }
 }
 
@@ -102,8 +107,8 @@ void set_state(const ShallowWater& solver, const CellFields& fields, const State
   auto host = Kokkos::create_mirror_view(state);
   for_owned_cells(grid, [&](int tile, int j, int i, PanelCell c, std::size_t k) {
     const double mean = grid.mean_sqrt_g(c.j, c.i), phi = solver.gravity() * fields.depth[k];
-    const Contravariant u = to_contravariant(
-        {fields.velocity[0][k], fields.velocity[1][k], fields.velocity[2][k]}, grid.centre(c));
+    const Contravariant u =
+        to_contravariant({fields.velocity[0][k], fields.velocity[1][k], fields.velocity[2][k]}, grid.centre(c));
     for (int level = 0; level < solver.levels(); ++level) {
       host(tile, level, 0, j + kHalo, i + kHalo) =
           mean * (phi + (solver.gravity() * solver.orography()[k] - solver.reference()));
@@ -127,9 +132,9 @@ CellFields cell_fields(const ShallowWater& solver, const State& state, int level
     const double phi = e / mean - (solver.gravity() * solver.orography()[k] - solver.reference());
     out.depth[k] = phi / solver.gravity();
     const double scale = 1.0 / (mean * phi);
-    const Vector3 v = to_vector({host(tile, level, 1, j + kHalo, i + kHalo) * scale,
-                                 host(tile, level, 2, j + kHalo, i + kHalo) * scale},
-                                grid.centre(c));
+    const Vector3 v = to_vector(
+        {host(tile, level, 1, j + kHalo, i + kHalo) * scale, host(tile, level, 2, j + kHalo, i + kHalo) * scale},
+        grid.centre(c));
     out.velocity[0][k] = v.x;
     out.velocity[1][k] = v.y;
     out.velocity[2][k] = v.z;

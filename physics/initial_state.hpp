@@ -20,8 +20,8 @@ struct PointState {
 struct AnalyticCase {
   std::function<double(Vector3)> orography;  ///< m
   std::function<PointState(Vector3)> state;
-  std::function<double(Vector3)> coriolis;   ///< s-1
-  double reference_height = 0.0;             ///< m, near the mean free surface
+  std::function<double(Vector3)> coriolis;  ///< s-1
+  double reference_height = 0.0;            ///< m, near the mean free surface
   bool steady = false;
 };
 
@@ -44,8 +44,8 @@ void set_state(const ShallowWater& solver, const AnalyticCase& state_case, const
 /// Depth and velocity as cell means, for output and coupling: velocity is that of the mean momentum, its Cartesian
 /// components taken in the basis at the cell's angular centre.
 struct CellFields {
-  std::vector<double> depth;           ///< m, (tile, j, i)
-  std::vector<double> velocity[3];     ///< m s-1, Cartesian
+  std::vector<double> depth;        ///< m, (tile, j, i)
+  std::vector<double> velocity[3];  ///< m s-1, Cartesian
 };
 
 /// Sets a state from cell means of depth and Cartesian velocity on owned tiles (inverse of cell_fields).

@@ -45,8 +45,8 @@ std::int64_t edge_number(const Tiling& tiling, int tile, int side, int position,
 
 bool side_on_panel_edge(const Tiling& tiling, TilePlace place, int side) {
   const int last = tiling.tiles_per_edge - 1;
-  return (side == kWest && place.ti == 0) || (side == kEast && place.ti == last) ||
-         (side == kSouth && place.tj == 0) || (side == kNorth && place.tj == last);
+  return (side == kWest && place.ti == 0) || (side == kEast && place.ti == last) || (side == kSouth && place.tj == 0) ||
+         (side == kNorth && place.tj == last);
 }
 
 }  // namespace

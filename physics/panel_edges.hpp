@@ -11,11 +11,11 @@ namespace tramontane {
 
 /// One Gauss point of one face on a panel edge, as a kernel sees it.
 struct EdgePoint {
-  int tile, side, position, gauss;  ///< local tile, side of the tile, cell along the side
-  bool own_is_left;                 ///< this panel is the left side of the Riemann problem
+  int tile, side, position, gauss;     ///< local tile, side of the tile, cell along the side
+  bool own_is_left;                    ///< this panel is the left side of the Riemann problem
   double to_normal[2], to_tangent[2];  ///< frame components of a vector = sum over (alpha, beta) of contravariant ones
   double to_alpha[2], to_beta[2];      ///< and back, from (normal, tangent)
-  double flux_scale;                ///< edge length per panel angle, signed towards the own axis' positive direction
+  double flux_scale;                   ///< edge length per panel angle, signed towards the own axis' positive direction
 };
 
 /// Set-up and exchange of edge states. Frame: the normal points out of the panel with the lower number, the tangent

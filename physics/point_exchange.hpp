@@ -47,7 +47,7 @@ class PointExchange {
  private:
   struct Peer {
     int rank;
-    int send_begin, send_count;  // positions in slots_
+    int send_begin, send_count;        // positions in slots_
     int receive_begin, receive_count;  // positions in receive order
   };
 
@@ -57,13 +57,13 @@ class PointExchange {
   double deadline_;
   std::vector<std::int64_t> needed_;
   std::vector<Peer> peers_;
-  View<int*> slots_;             // packed order: by peer, this rank's own share included
-  View<double**> packed_;        // (component, slot)
-  View<int*> arrival_to_pool_;   // receive order -> pool position
-  View<double**> pool_;          // (component, needed)
+  View<int*> slots_;            // packed order: by peer, this rank's own share included
+  View<double**> packed_;       // (component, slot)
+  View<int*> arrival_to_pool_;  // receive order -> pool position
+  View<double**> pool_;         // (component, needed)
   std::vector<double> send_buffer_, receive_buffer_;
   HostView<double**> packed_host_, arrived_host_;
-  View<double**> arrived_;       // (component, receive order)
+  View<double**> arrived_;  // (component, receive order)
   std::vector<MPI_Request> requests_;
 };
 

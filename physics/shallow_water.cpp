@@ -6,7 +6,10 @@ namespace tramontane {
 
 ShallowWater::ShallowWater(std::shared_ptr<const Grid> grid, MPI_Comm comm, const std::vector<double>& orography,
                            ShallowWaterOptions options)
-    : grid_(std::move(grid)), comm_(comm), options_(std::move(options)), orography_(orography),
+    : grid_(std::move(grid)),
+      comm_(comm),
+      options_(std::move(options)),
+      orography_(orography),
       ghosts_(grid_, comm, options_.levels, options_.deadline_seconds),
       edges_(grid_, comm, options_.levels * kPrognostic, options_.deadline_seconds) {
   const int tiles = grid_->tile_count(), size = grid_->tile_cells(), levels = options_.levels;

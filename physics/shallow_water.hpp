@@ -12,8 +12,8 @@
 #pragma once
 
 #include <functional>
-#include <string>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "physics/ghost_cells.hpp"
@@ -101,12 +101,14 @@ class ShallowWater {
   View<double***> bottom_, ghosted_bottom_;
   View<double****> coriolis_;
   View<double****> alpha_bottom_, beta_bottom_, volume_bottom_;  ///< phi_s at face and volume Gauss points
-  View<double*> edge_bottom_;                                     ///< phi_s at edge points
-  View<double*****> beta_lines_;   ///< means along alpha at the beta Gauss points (tile, level, 2*variable+g, j, ghosted i)
+  View<double*> edge_bottom_;                                    ///< phi_s at edge points
+  View<double*****>
+      beta_lines_;  ///< means along alpha at the beta Gauss points (tile, level, 2*variable+g, j, ghosted i)
   View<double*****> slope_lines_;  ///< d/dbeta of E there (tile, level, g, j, ghosted i)
-  View<double*****> alpha_lines_;  ///< means along beta at the alpha Gauss points (tile, level, 2*variable+g, ghosted j, i)
-  View<double*****> alpha_flux_;   ///< (tile, level, variable, j, face)
-  View<double*****> beta_flux_;    ///< (tile, level, variable, face, i)
+  View<double*****>
+      alpha_lines_;  ///< means along beta at the alpha Gauss points (tile, level, 2*variable+g, ghosted j, i)
+  View<double*****> alpha_flux_;  ///< (tile, level, variable, j, face)
+  View<double*****> beta_flux_;   ///< (tile, level, variable, face, i)
   View<double*****> forcing_;
 };
 
