@@ -1,0 +1,181 @@
+#include "src/deck/checks.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <map>
+
+#include "kernels/errors.hpp"
+#include "src/deck/duration.hpp"
+
+namespace tramontane {
+namespace {
+
+/// The smallest panel and the smallest tile edge that the solver's halo fits into, in cells.
+constexpr int kLeastPanel = 8;
+constexpr int kLeastTile = 4;
+constexpr double kDay = 86400;
+
+bool is_multiple(double length, double unit) {
+  const double count = length / unit;
+  return count > 0.5 && std::abs(count - std::round(count)) < 1e-9 * count;
+}
+
+/// Place of the first of the keys that the user set.
+std::string place_of(const Deck& deck, std::initializer_list<const char*> keys) {
+  for (const char* key : keys)
+    if (std::string place = deck.where(key); !place.empty()) return place;
+  return "";
+}
+
+void check_tiles(const Deck& deck, const char* key, int n) {
+  const int tiles = deck.grid.tiles_per_edge;
+  const std::string place = place_of(deck, {"grid.tiles_per_edge", key});
+  if (n < kLeastPanel)
+    throw InputError(fmt::format("{}{} = {} is too coarse: take at least {} cells a panel edge", deck.where(key), key,
+                                 n, kLeastPanel));
+  if (n % tiles != 0)
+    throw InputError(
+        fmt::format("{}{} = {} does not divide into grid.tiles_per_edge = {} tiles: choose a divisor of {}", place, key,
+                    n, tiles, n));
+  if (n / tiles < kLeastTile)
+    throw InputError(
+        fmt::format("{}{} = {} in grid.tiles_per_edge = {} leaves tiles of {} cells: they need at least "
+                    "{} along an edge, so lower grid.tiles_per_edge",
+                    place, key, n, tiles, n / tiles, kLeastTile));
+}
+
+void check_nesting(const Deck& deck) {
+  const int n = deck.grid.n, coarse = deck.surrogate.coarse_n;
+  if (coarse < n && n % coarse == 0) return;
+  std::vector<int> fitting;
+  for (int candidate = kLeastPanel; candidate < n; ++candidate)
+    if (n % candidate == 0 && candidate % deck.grid.tiles_per_edge == 0) fitting.push_back(candidate);
+  const std::string advice = fitting.empty() ? std::string("no coarser grid does, so choose another grid.n")
+                                             : fmt::format("surrogate.coarse_n may be {}", fmt::join(fitting, ", "));
+  throw InputError(fmt::format("{}surrogate.coarse_n = {} does not nest in grid.n = {}: {}",
+                               place_of(deck, {"surrogate.coarse_n", "grid.n"}), coarse, n, advice));
+}
+
+void check_network(const Deck& deck) {
+  const int coarsest = 1 << (deck.surrogate.network.levels - 1);
+  if (deck.surrogate.coarse_n % coarsest != 0)
+    throw InputError(fmt::format(
+        "{}surrogate.network.levels = {} halves the grid {} times, which surrogate.coarse_n = {} does not allow: lower "
+        "the levels or choose a multiple of {}",
+        place_of(deck, {"surrogate.network.levels", "surrogate.coarse_n"}), deck.surrogate.network.levels,
+        deck.surrogate.network.levels - 1, deck.surrogate.coarse_n, coarsest));
+}
+
+/// No month may serve two ends: neither twice in a list nor in two lists.
+void check_months(const Deck& deck, bool teaches) {
+  std::map<Month, std::string> used;
+  const auto add = [&](const std::string& key, const std::vector<Month>& months) {
+    for (const Month& month : months) {
+      const auto [entry, is_new] = used.emplace(month, key);
+      if (is_new) continue;
+      if (entry->second == key)
+        throw InputError(fmt::format("{}{} names the month {} twice: keep one", deck.where(key), key, month.text()));
+      throw InputError(fmt::format(
+          "{}the month {} stands in both {} and {}: a month that is trained on can not test, so drop it from one",
+          place_of(deck, {key.c_str(), entry->second.c_str()}), month.text(), entry->second, key));
+    }
+  };
+  if (teaches) {
+    add(deck.teach.months.empty() ? "initial.month" : "teach.months", deck.teach_months());
+    add("teach.validation", deck.teach.validation);
+  }
+  add("forecast.starts", deck.forecast.starts);
+}
+
+void check_multiple(const Deck& deck, const char* key, double length, const char* unit_key, double unit) {
+  if (!is_multiple(length, unit))
+    throw InputError(fmt::format("{}{} = {} is not a whole multiple of {} = {}: change one of them",
+                                 place_of(deck, {key, unit_key}), key, duration_text(length), unit_key,
+                                 duration_text(unit)));
+}
+
+void check_teaching(const Deck& deck) {
+  check_multiple(deck, "stream.every", deck.stream.every, "surrogate.interval", deck.surrogate.interval);
+  check_multiple(deck, "teach.days", deck.teach.days * kDay, "stream.every", deck.stream.every);
+  const double samples =
+      static_cast<double>(deck.teach_months().size()) * std::floor(deck.teach.days * kDay / deck.stream.every + 1e-9);
+  if (samples < deck.learner.watermark)
+    throw InputError(fmt::format(
+        "{}learner.watermark = {} is more than the {:.0f} samples that teach.months, teach.days and stream.every make, "
+        "so training would never start: lower it or teach from more months",
+        place_of(deck, {"learner.watermark", "teach.days", "stream.every", "teach.months"}), deck.learner.watermark,
+        samples));
+  if (deck.learner.watermark > deck.learner.reservoir)
+    throw InputError(fmt::format("{}learner.watermark = {} is more than learner.reservoir = {} holds: lower it",
+                                 place_of(deck, {"learner.watermark", "learner.reservoir"}), deck.learner.watermark,
+                                 deck.learner.reservoir));
+}
+
+void check_training(const Deck& deck, const RankLayout& layout) {
+  if (deck.learner.batch % layout.learners != 0)
+    throw InputError(fmt::format("{}learner.batch = {} does not divide among {} learner rank(s): choose a multiple",
+                                 deck.where("learner.batch"), deck.learner.batch, layout.learners));
+  if (deck.learner.warmup >= deck.learner.steps)
+    throw InputError(fmt::format("{}learner.warmup = {} leaves nothing of learner.steps = {}: lower it",
+                                 place_of(deck, {"learner.warmup", "learner.steps"}), deck.learner.warmup,
+                                 deck.learner.steps));
+  if (deck.learner.model.find('/') != std::string::npos)
+    throw InputError(fmt::format("{}learner.model = {} must be a plain file name: the model goes into output.dir",
+                                 deck.where("learner.model"), deck.learner.model));
+}
+
+void check_forecast(const Deck& deck) {
+  check_multiple(deck, "forecast.days", deck.forecast.days * kDay, "output.every", deck.output.every);
+  if (deck.surrogate.kind != SurrogateKind::none)
+    check_multiple(deck, "output.every", deck.output.every, "surrogate.interval", deck.surrogate.interval);
+}
+
+/// What the deck's language knows and this version of the program does not do.
+void check_version(const Deck& deck) {
+  if (deck.surrogate.kind == SurrogateKind::emulator)
+    throw InputError(deck.where("surrogate.kind") +
+                     "surrogate.kind = emulator comes with a later version: choose correction or none");
+  if (deck.forecast.members > 1)
+    throw InputError(deck.where("forecast.members") +
+                     "forecast.members above 1 come with a later version: set it to 1");
+}
+
+}  // namespace
+
+void check_deck(const Deck& deck, Command command, int world_size) {
+  const bool has_surrogate = deck.surrogate.kind != SurrogateKind::none;
+  const bool coupled = is_coupled(deck, command);
+  check_version(deck);
+  check_tiles(deck, "grid.n", deck.grid.n);
+  if (has_surrogate) {
+    check_nesting(deck);
+    check_tiles(deck, "surrogate.coarse_n", deck.surrogate.coarse_n);
+    check_network(deck);
+  }
+  const RankLayout layout = rank_layout(deck, command, world_size);
+  if (coupled) check_teaching(deck);
+  if (coupled || command == Command::train) check_training(deck, layout);
+  if (coupled || command == Command::forecast) {
+    check_months(deck, coupled);
+    check_forecast(deck);
+  }
+  if (command == Command::train) {
+    if (!has_surrogate)
+      throw InputError(deck.where("surrogate.kind") +
+                       "surrogate.kind = none leaves nothing to train: set it to correction");
+    if (deck.learner.archives.empty())
+      throw InputError("learner.archives is empty: name at least one archive that a run left (stream.archive)");
+  }
+  if (command == Command::forecast) {
+    if (deck.forecast.starts.empty())
+      throw InputError(deck.where("forecast.starts") + "forecast.starts is empty: name at least one start month");
+    if (has_surrogate && !deck.surrogate.model)
+      throw InputError(
+          deck.where("surrogate.model") +
+          "surrogate.model = none leaves a hybrid forecast without its network: name a saved model, or set "
+          "surrogate.kind to none");
+  }
+}
+
+}  // namespace tramontane

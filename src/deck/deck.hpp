@@ -1,0 +1,151 @@
+/// The deck: everything a user can choose, as plain structs that mirror the sections of the YAML file.
+///
+/// The values written here are the defaults. Names, units, meanings and limits stand in src/deck/keys.cpp, from which
+/// reading, the dump of the resolved deck and the help all come. Lengths of time are in seconds.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "src/deck/month.hpp"
+
+namespace tramontane {
+
+enum class InitialCase { williamson2, rest, winds };
+enum class WhenFull { block, drop_oldest, drop_newest };
+enum class SurrogateKind { correction, emulator, none };
+enum class Backend { onednn, reference, stub };
+
+struct GridDeck {
+  int n = 48;
+  int tiles_per_edge = 1;
+};
+struct PhysicsDeck {
+  std::string model = "shallow_water";
+  std::string integrator = "ssprk3";
+  int reconstruction = 5;
+  std::string riemann = "lmars";
+};
+struct InitialDeck {
+  InitialCase kind = InitialCase::winds;  ///< key initial.case
+  Month month{1983, 1};
+  double alpha_deg = 0;
+  double mean_depth = 8000;   ///< m
+  double layer_factor = 2.2;  ///< wind of the layer over wind at the surface
+  double smoothing = 1;       ///< width of the relief's smoothing in cells of the grid
+};
+struct DataDeck {
+  std::string winds = "/usr/share/ferret-vis/data/monthly_navy_winds.cdf";
+  std::string relief = "/usr/share/ferret-vis/data/etopo20.cdf";
+};
+struct TimeDeck {
+  double days = 5;
+  double cfl = 0.8;
+  std::optional<double> dt;  ///< s; empty: from the Courant number
+};
+struct RanksDeck {
+  std::optional<int> solver;   ///< empty: chosen from the ranks there are
+  std::optional<int> learner;  ///< empty: chosen from the ranks there are
+};
+struct TeachDeck {
+  std::vector<Month> months;      ///< empty: initial.month (see teach_months)
+  std::vector<Month> validation;  ///< streamed, never trained on
+  double days = 3;
+};
+struct StreamDeck {
+  double every = 3600;  ///< s
+  int queue = 8;
+  WhenFull when_full = WhenFull::block;
+  std::optional<std::string> archive;
+  double deadline = 300;  ///< s
+};
+struct NetworkDeck {
+  std::string type = "unet";
+  int width = 32;
+  int levels = 3;
+};
+struct SurrogateDeck {
+  SurrogateKind kind = SurrogateKind::correction;
+  Backend backend = Backend::onednn;
+  int coarse_n = 24;
+  double interval = 3600;  ///< s
+  std::optional<std::string> model;
+  NetworkDeck network;
+};
+struct LearnerDeck {
+  std::vector<std::string> archives;
+  int batch = 16;
+  int steps = 2000;
+  double learning_rate = 1e-3;
+  double weight_decay = 0.01;
+  int warmup = 100;
+  double clip = 1.0;
+  double ema = 0.999;
+  int reservoir = 4096;
+  int watermark = 64;
+  int validate_every = 200;
+  std::string precision = "f32";
+  std::int64_t seed = 1;
+  bool deterministic = false;
+  std::string model = "model.h5";
+};
+struct ForecastDeck {
+  std::vector<Month> starts{{1991, 1}, {1992, 7}};
+  double days = 5;
+  int members = 1;
+};
+struct OutputDeck {
+  std::string dir = "runs/quickstart";
+  double every = 6 * 3600;  ///< s
+  double latlon = 2.5;      ///< degrees; 0: none
+  bool plots = true;
+};
+
+struct Deck {
+  GridDeck grid;
+  PhysicsDeck physics;
+  InitialDeck initial;
+  DataDeck data;
+  TimeDeck time;
+  RanksDeck ranks;
+  TeachDeck teach;
+  StreamDeck stream;
+  SurrogateDeck surrogate;
+  LearnerDeck learner;
+  ForecastDeck forecast;
+  OutputDeck output;
+
+  /// The file the deck was read from, as given by the user; empty for defaults.
+  std::string file;
+  /// Where each key that is not at its default was set: "deck.yaml:12" or "--set".
+  std::map<std::string, std::string> origin;
+
+  /// "deck.yaml:12: " for a key that was set, "" for a default: the start of a message about it.
+  std::string where(const std::string& key) const;
+  /// The start months that the coupled run teaches from: teach.months, or initial.month when that is empty.
+  std::vector<Month> teach_months() const;
+};
+
+/// Names as decks write them, for reports and file attributes.
+const char* name_of(InitialCase value);
+const char* name_of(WhenFull value);
+const char* name_of(SurrogateKind value);
+const char* name_of(Backend value);
+
+/// Reads a deck from YAML text. `file` names it in messages. `overrides` are "key=value", applied afterwards.
+/// Throws InputError with file, line, key and what was expected.
+Deck parse_deck(const std::string& text, const std::string& file, const std::vector<std::string>& overrides = {});
+
+/// Reads the file and parses it.
+Deck read_deck(const std::string& file, const std::vector<std::string>& overrides = {});
+
+/// The text of a file; throws InputError when it cannot be read.
+std::string read_text_file(const std::string& file);
+
+/// The whole deck with every key, as commented YAML that parses to the same deck.
+std::string dump_deck(const Deck& deck);
+
+}  // namespace tramontane

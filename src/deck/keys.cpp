@@ -1,0 +1,451 @@
+#include "src/deck/keys.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "src/deck/duration.hpp"
+
+namespace tramontane {
+namespace {
+
+// Text to value, one function a type; false when the text is not of the type.
+
+template <class Number>
+bool read_number(const std::string& text, Number& value) {
+  const char* end = text.data() + text.size();
+  const auto result = std::from_chars(text.data(), end, value);
+  if (result.ec != std::errc() || result.ptr != end) return false;
+  if constexpr (std::is_floating_point_v<Number>) return std::isfinite(value);
+  return true;
+}
+
+bool read_value(const std::string& text, int& value) {
+  return read_number(text, value);
+}
+bool read_value(const std::string& text, std::int64_t& value) {
+  return read_number(text, value);
+}
+bool read_value(const std::string& text, double& value) {
+  return read_number(text, value);
+}
+bool read_value(const std::string& text, std::string& value) {
+  value = text;
+  return !text.empty();
+}
+bool read_value(const std::string& text, bool& value) {
+  value = text == "true";
+  return text == "true" || text == "false";
+}
+bool read_value(const std::string& text, Month& value) {
+  const auto month = parse_month(text);
+  if (month) value = *month;
+  return month.has_value();
+}
+
+/// Text as a YAML scalar, quoted where a plain one would be read as something else.
+std::string yaml_text(const std::string& text) {
+  const bool plain = !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+    return std::isalnum(c) || c == '_' || c == '.' || c == '/' || c == '-' || c == '+';
+  }) && text.front() != '-';
+  return plain ? text : nlohmann::json(text).dump();
+}
+
+std::string write_value(bool value) {
+  return value ? "true" : "false";
+}
+std::string write_value(const std::string& value) {
+  return yaml_text(value);
+}
+std::string write_value(const Month& value) {
+  return value.text();
+}
+template <class Number>
+requires std::is_arithmetic_v<Number> std::string write_value(Number value) {
+  return fmt::format("{}", value);
+}
+
+template <class Enum>
+struct Names;
+template <>
+struct Names<InitialCase> {
+  static constexpr std::pair<const char*, InitialCase> list[] = {
+      {"williamson2", InitialCase::williamson2}, {"rest", InitialCase::rest}, {"winds", InitialCase::winds}};
+};
+template <>
+struct Names<WhenFull> {
+  static constexpr std::pair<const char*, WhenFull> list[] = {
+      {"block", WhenFull::block}, {"drop_oldest", WhenFull::drop_oldest}, {"drop_newest", WhenFull::drop_newest}};
+};
+template <>
+struct Names<SurrogateKind> {
+  static constexpr std::pair<const char*, SurrogateKind> list[] = {
+      {"correction", SurrogateKind::correction}, {"emulator", SurrogateKind::emulator}, {"none", SurrogateKind::none}};
+};
+template <>
+struct Names<Backend> {
+  static constexpr std::pair<const char*, Backend> list[] = {
+      {"onednn", Backend::onednn}, {"reference", Backend::reference}, {"stub", Backend::stub}};
+};
+
+template <class Enum>
+const char* enum_name(Enum value) {
+  for (const auto& [name, member] : Names<Enum>::list)
+    if (member == value) return name;
+  return "?";
+}
+
+std::string one_of(const std::vector<std::string>& names) {
+  return "one of " + fmt::format("{}", fmt::join(names, ", "));
+}
+
+struct Range {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+  bool open_low = false;  ///< the lower end itself is refused
+  bool holds(double v) const { return (open_low ? v > low : v >= low) && v <= high; }
+  std::string text() const {
+    std::string out;
+    if (std::isfinite(low)) out += fmt::format(", {} {}", open_low ? "more than" : "at least", low);
+    if (std::isfinite(high)) out += fmt::format("{} at most {}", out.empty() ? "," : " and", high);
+    return out;
+  }
+};
+Range any() {
+  return {};
+}
+Range at_least(double low) {
+  return {low};
+}
+Range above(double low) {
+  return {low, std::numeric_limits<double>::infinity(), true};
+}
+Range within(double low, double high) {
+  return {low, high};
+}
+
+// Makers of table rows. `at` is a function from a deck to the member that the key sets.
+
+template <class Access>
+using Member = std::remove_reference_t<std::invoke_result_t<Access, Deck&>>;
+
+template <class Access>
+auto getter(Access at) {
+  return [at](const Deck& deck) { return write_value(at(const_cast<Deck&>(deck))); };
+}
+
+template <class Access>
+Key number(std::string name, std::string unit, Range range, Access at, std::string description) {
+  using Value = Member<Access>;
+  auto set = [at, range](Deck& deck, const YAML::Node& node) {
+    Value value{};
+    if (!node.IsScalar() || !read_value(node.Scalar(), value) || !range.holds(static_cast<double>(value))) return false;
+    at(deck) = value;
+    return true;
+  };
+  const std::string kind = std::is_integral_v<Value> ? "a whole number" : "a number";
+  return {name, unit, description, kind + range.text(), set, getter(at)};
+}
+
+/// A number, or a word that leaves the choice to the program.
+template <class Access>
+Key number_or_auto(std::string name, std::string unit, Range range, Access at, std::string description) {
+  using Value = typename Member<Access>::value_type;
+  auto set = [at, range](Deck& deck, const YAML::Node& node) {
+    if (!node.IsScalar()) return false;
+    if (node.Scalar() == "auto") {
+      at(deck).reset();
+      return true;
+    }
+    Value value{};
+    if (!read_value(node.Scalar(), value) || !range.holds(static_cast<double>(value))) return false;
+    at(deck) = value;
+    return true;
+  };
+  auto get = [at](const Deck& deck) {
+    const auto& value = at(const_cast<Deck&>(deck));
+    return value ? write_value(*value) : std::string("auto");
+  };
+  const std::string kind = std::is_integral_v<Value> ? "auto or a whole number" : "auto or a number";
+  return {name, unit, description, kind + range.text(), set, get};
+}
+
+template <class Access>
+Key duration(std::string name, Range range, Access at, std::string description) {
+  auto set = [at, range](Deck& deck, const YAML::Node& node) {
+    if (!node.IsScalar()) return false;
+    const auto seconds = parse_duration(node.Scalar());
+    if (!seconds || !range.holds(*seconds)) return false;
+    at(deck) = *seconds;
+    return true;
+  };
+  auto get = [at](const Deck& deck) { return duration_text(at(const_cast<Deck&>(deck))); };
+  return {name, "s, min, h, d", description, "a length of time such as 90s, 30min, 1h or 2d" + range.text(), set, get};
+}
+
+/// A value of type bool, std::string or Month.
+template <class Access>
+Key value(std::string name, std::string expects, Access at, std::string description) {
+  auto set = [at](Deck& deck, const YAML::Node& node) {
+    Member<Access> read{};
+    if (!node.IsScalar() || !read_value(node.Scalar(), read)) return false;
+    at(deck) = read;
+    return true;
+  };
+  return {name, "", description, expects, set, getter(at)};
+}
+
+/// A path, or none.
+template <class Access>
+Key path_or_none(std::string name, Access at, std::string description) {
+  auto set = [at](Deck& deck, const YAML::Node& node) {
+    if (!node.IsScalar() || node.Scalar().empty()) return false;
+    if (node.Scalar() == "none")
+      at(deck).reset();
+    else
+      at(deck) = node.Scalar();
+    return true;
+  };
+  auto get = [at](const Deck& deck) {
+    const auto& path = at(const_cast<Deck&>(deck));
+    return path ? yaml_text(*path) : std::string("none");
+  };
+  return {name, "", description, "a path, or none", set, get};
+}
+
+/// A list of months or of texts; one element may stand without brackets.
+template <class Access>
+Key list(std::string name, std::string expects, Access at, std::string description) {
+  auto set = [at](Deck& deck, const YAML::Node& node) {
+    Member<Access> values;
+    auto add = [&](const YAML::Node& element) {
+      typename Member<Access>::value_type value{};
+      if (!element.IsScalar() || !read_value(element.Scalar(), value)) return false;
+      values.push_back(value);
+      return true;
+    };
+    if (node.IsSequence()) {
+      for (const auto& element : node)
+        if (!add(element)) return false;
+    } else if (!add(node)) {
+      return false;
+    }
+    at(deck) = values;
+    return true;
+  };
+  auto get = [at](const Deck& deck) {
+    std::vector<std::string> texts;
+    for (const auto& value : at(const_cast<Deck&>(deck))) texts.push_back(write_value(value));
+    return fmt::format("[{}]", fmt::join(texts, ", "));
+  };
+  return {name, "", description, expects, set, get};
+}
+
+/// One of the names of an enumeration.
+template <class Access>
+Key choice(std::string name, Access at, std::string description) {
+  using Enum = Member<Access>;
+  std::vector<std::string> names;
+  for (const auto& [text, member] : Names<Enum>::list) names.push_back(text);
+  auto set = [at](Deck& deck, const YAML::Node& node) {
+    if (!node.IsScalar()) return false;
+    for (const auto& [text, member] : Names<Enum>::list)
+      if (node.Scalar() == text) {
+        at(deck) = member;
+        return true;
+      }
+    return false;
+  };
+  auto get = [at](const Deck& deck) { return std::string(enum_name(at(const_cast<Deck&>(deck)))); };
+  return {name, "", description, one_of(names), set, get};
+}
+
+/// One of a fixed list of values that are kept as they are written.
+template <class Access>
+Key one_from(std::string name, std::vector<std::string> values, Access at, std::string description) {
+  auto set = [at, values](Deck& deck, const YAML::Node& node) {
+    if (!node.IsScalar() || std::find(values.begin(), values.end(), node.Scalar()) == values.end()) return false;
+    return read_value(node.Scalar(), at(deck));
+  };
+  return {name, "", description, one_of(values), set, getter(at)};
+}
+
+#define AT(member)           \
+  [](Deck & deck) -> auto& { \
+    return deck.member;      \
+  }
+
+std::vector<Key> make_keys() {
+  const std::string months = "a list of months YYYY-MM";
+  return {
+      number("grid.n", "cells", at_least(1), AT(grid.n), "cells along a panel edge of the fine grid (C-number)"),
+      number("grid.tiles_per_edge", "tiles", at_least(1), AT(grid.tiles_per_edge),
+             "tiles along a panel edge; 6 tiles_per_edge^2 tiles are dealt to the solver ranks"),
+
+      one_from("physics.model", {"shallow_water"}, AT(physics.model), "equations of the solver"),
+      one_from("physics.integrator", {"ssprk3"}, AT(physics.integrator), "time integrator (Shu and Osher 1988)"),
+      one_from("physics.reconstruction", {"5"}, AT(physics.reconstruction), "order of the reconstruction in a row"),
+      one_from("physics.riemann", {"lmars"}, AT(physics.riemann), "numerical flux (Chen et al. 2013)"),
+
+      choice("initial.case", AT(initial.kind), "initial state"),
+      value("initial.month", "a month YYYY-MM", AT(initial.month), "month of the winds (case winds)"),
+      number("initial.alpha_deg", "degrees", within(-360, 360), AT(initial.alpha_deg),
+             "angle between the flow's axis and the pole (case williamson2)"),
+      number("initial.mean_depth", "m", above(0), AT(initial.mean_depth),
+             "mean depth of the fluid (cases winds, rest)"),
+      number("initial.layer_factor", "", above(0), AT(initial.layer_factor),
+             "wind of the layer over wind at the surface, equivalent-barotropic (case winds)"),
+      number("initial.smoothing", "cells", at_least(0), AT(initial.smoothing),
+             "smoothing of the relief, in cells of the grid (cases winds, rest)"),
+
+      value("data.winds", "a path", AT(data.winds), "classic netCDF with monthly UWND, VWND"),
+      value("data.relief", "a path", AT(data.relief), "classic netCDF with the relief ROSE"),
+
+      number("time.days", "d", above(0), AT(time.days), "length of a solver-only run"),
+      number("time.cfl", "", above(0), AT(time.cfl), "Courant number from which the time step comes"),
+      number_or_auto("time.dt", "s", above(0), AT(time.dt), "time step; auto: from the Courant number"),
+
+      number_or_auto("ranks.solver", "ranks", at_least(1), AT(ranks.solver), "ranks that integrate"),
+      number_or_auto("ranks.learner", "ranks", at_least(0), AT(ranks.learner), "ranks that train"),
+
+      list("teach.months", months, AT(teach.months), "start months to teach from; empty: initial.month"),
+      list("teach.validation", months, AT(teach.validation), "start months streamed but never trained on"),
+      number("teach.days", "d", above(0), AT(teach.days), "length of each teaching integration"),
+
+      duration("stream.every", above(0), AT(stream.every), "model time between samples"),
+      number("stream.queue", "frames", at_least(1), AT(stream.queue), "frames a solver rank may have under way"),
+      choice("stream.when_full", AT(stream.when_full), "what happens to a frame when the queue is full"),
+      path_or_none("stream.archive", AT(stream.archive), "HDF5 archive that keeps every sample"),
+      duration("stream.deadline", above(0), AT(stream.deadline), "longest wait for another rank before the run fails"),
+
+      choice("surrogate.kind", AT(surrogate.kind), "what the network gives to the coarse solver"),
+      choice("surrogate.backend", AT(surrogate.backend), "library that runs the network"),
+      number("surrogate.coarse_n", "cells", at_least(1), AT(surrogate.coarse_n),
+             "cells along a panel edge of the coarse grid; divides grid.n"),
+      duration("surrogate.interval", above(0), AT(surrogate.interval),
+               "coupling interval over which a correction holds"),
+      path_or_none("surrogate.model", AT(surrogate.model), "saved model to forecast with, or to train on from"),
+      one_from("surrogate.network.type", {"unet"}, AT(surrogate.network.type), "architecture"),
+      number("surrogate.network.width", "channels", at_least(1), AT(surrogate.network.width),
+             "channels of the first level"),
+      number("surrogate.network.levels", "", within(1, 8), AT(surrogate.network.levels),
+             "resolutions; each is half the one above"),
+
+      list("learner.archives", "a list of paths", AT(learner.archives), "archives to train from (tramontane train)"),
+      number("learner.batch", "samples", at_least(1), AT(learner.batch), "samples a step, over all learner ranks"),
+      number("learner.steps", "steps", at_least(1), AT(learner.steps), "optimiser steps"),
+      number("learner.learning_rate", "", above(0), AT(learner.learning_rate),
+             "peak rate of AdamW; linear warm-up, then cosine (Loshchilov and Hutter 2019)"),
+      number("learner.weight_decay", "", at_least(0), AT(learner.weight_decay), "decoupled weight decay of AdamW"),
+      number("learner.warmup", "steps", at_least(0), AT(learner.warmup), "steps of linear warm-up"),
+      number("learner.clip", "", above(0), AT(learner.clip), "largest norm of the gradient over all weights"),
+      number("learner.ema", "", within(0, 0.99999), AT(learner.ema), "decay a step of the averaged weights"),
+      number("learner.reservoir", "samples", at_least(1), AT(learner.reservoir), "samples kept to draw batches from"),
+      number("learner.watermark", "samples", at_least(1), AT(learner.watermark),
+             "samples there must be before training starts"),
+      number("learner.validate_every", "steps", at_least(1), AT(learner.validate_every), "steps between validations"),
+      one_from("learner.precision", {"f32"}, AT(learner.precision), "arithmetic of the network"),
+      number("learner.seed", "", any(), AT(learner.seed), "seed of the weights and of the batches"),
+      value("learner.deterministic", "true or false", AT(learner.deterministic),
+            "train in an order that does not depend on timing"),
+      value("learner.model", "a file name", AT(learner.model), "name of the saved model inside output.dir"),
+
+      list("forecast.starts", months, AT(forecast.starts), "start months of the verified forecasts"),
+      number("forecast.days", "d", above(0), AT(forecast.days), "length of each forecast"),
+      number("forecast.members", "", at_least(1), AT(forecast.members), "members of each forecast"),
+
+      value("output.dir", "a path", AT(output.dir), "folder for everything the run writes"),
+      duration("output.every", above(0), AT(output.every), "model time between output fields"),
+      number("output.latlon", "degrees", within(0, 90), AT(output.latlon),
+             "spacing of the remapped longitude-latitude output; 0: none"),
+      value("output.plots", "true or false", AT(output.plots), "make plots and report.html at the end"),
+  };
+}
+
+#undef AT
+
+std::string last_part(const std::string& name) {
+  return name.substr(name.rfind('.') + 1);
+}
+
+/// Restricted Damerau-Levenshtein distance: insertions, deletions, changes and swaps of neighbours.
+int edit_distance(const std::string& a, const std::string& b) {
+  const int rows = static_cast<int>(a.size()) + 1, columns = static_cast<int>(b.size()) + 1;
+  std::vector<std::vector<int>> d(rows, std::vector<int>(columns));
+  for (int i = 0; i < rows; ++i) d[i][0] = i;
+  for (int j = 0; j < columns; ++j) d[0][j] = j;
+  for (int i = 1; i < rows; ++i)
+    for (int j = 1; j < columns; ++j) {
+      const int change = a[i - 1] == b[j - 1] ? 0 : 1;
+      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + change});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+        d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
+    }
+  return d[rows - 1][columns - 1];
+}
+
+std::vector<std::string> section_names() {
+  std::vector<std::string> names;
+  for (const Key& key : deck_keys())
+    for (auto dot = key.name.find('.'); dot != std::string::npos; dot = key.name.find('.', dot + 1)) {
+      const std::string section = key.name.substr(0, dot);
+      if (std::find(names.begin(), names.end(), section) == names.end()) names.push_back(section);
+    }
+  return names;
+}
+
+}  // namespace
+
+const std::vector<Key>& deck_keys() {
+  static const std::vector<Key> keys = make_keys();
+  return keys;
+}
+
+const Key* find_key(const std::string& name) {
+  for (const Key& key : deck_keys())
+    if (key.name == name) return &key;
+  return nullptr;
+}
+
+bool is_section(const std::string& name) {
+  for (const Key& key : deck_keys())
+    if (key.name.starts_with(name + ".")) return true;
+  return false;
+}
+
+std::string nearest_key(const std::string& name) {
+  std::vector<std::string> candidates = section_names();
+  for (const Key& key : deck_keys()) candidates.push_back(key.name);
+  std::string best;
+  int best_distance = std::numeric_limits<int>::max();
+  for (const std::string& candidate : candidates) {
+    // A key put into the wrong section, or into none, counts as one slip.
+    const int moved = last_part(candidate) == last_part(name) ? 1 : std::numeric_limits<int>::max();
+    const int distance = std::min(moved, edit_distance(name, candidate));
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = candidate;
+    }
+  }
+  return best;
+}
+
+const char* name_of(InitialCase value) {
+  return enum_name(value);
+}
+const char* name_of(WhenFull value) {
+  return enum_name(value);
+}
+const char* name_of(SurrogateKind value) {
+  return enum_name(value);
+}
+const char* name_of(Backend value) {
+  return enum_name(value);
+}
+
+}  // namespace tramontane

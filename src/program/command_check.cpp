@@ -1,0 +1,101 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "kernels/errors.hpp"
+#include "kernels/tiling.hpp"
+#include "src/deck/checks.hpp"
+#include "src/deck/duration.hpp"
+#include "src/program/collective_guard.hpp"
+#include "src/program/commands.hpp"
+#include "src/program/estimate.hpp"
+#include "src/program/input_files.hpp"
+#include "src/program/output_folder.hpp"
+#include "src/program/progress.hpp"
+
+namespace tramontane {
+namespace {
+
+void row(const std::string& name, const std::string& value) {
+  fmt::print("  {:<22}{}\n", name, value);
+}
+
+void print_files(const Deck& deck, Command planned) {
+  fmt::print("files\n");
+  if (reads_winds(deck, planned)) {
+    const WindFileMonths months = read_wind_months(deck.data.winds);
+    row("winds", fmt::format("{}, {} to {}", deck.data.winds, months.first.text(), months.last.text()));
+  }
+  if (reads_relief(deck, planned)) row("relief", deck.data.relief);
+  if (planned == Command::train) row("archives", fmt::format("{}", fmt::join(deck.learner.archives, ", ")));
+  if (deck.surrogate.model) row("model", *deck.surrogate.model);
+  row("output folder", deck.output.dir + " (writable)");
+}
+
+void print_ranks(const Deck& deck, const RankLayout& layout) {
+  const Tiling tiling(deck.grid.n, deck.grid.tiles_per_edge, std::max(1, layout.solvers));
+  fmt::print("ranks\n  {:<10}{:<10}{:<10}{}\n", "rank", "role", "tiles", "cells of the fine grid");
+  // A long list would bury the rest: the first ranks of each role stand for the others.
+  constexpr int kShown = 8;
+  for (int rank = 0; rank < layout.total(); ++rank) {
+    const bool learner = layout.is_learner(rank);
+    const int in_role = learner ? rank - layout.solvers : rank;
+    const int role_size = learner ? layout.learners : layout.solvers;
+    if (in_role == kShown && role_size > kShown + 1) fmt::print("  ...\n");
+    if (in_role >= kShown && role_size > kShown + 1 && in_role + 1 < role_size) continue;
+    if (learner)
+      fmt::print("  {:<10}{:<10}\n", rank, "learner");
+    else
+      fmt::print("  {:<10}{:<10}{:<10}{}\n", rank, "solver", tiling.owned_count(rank),
+                 tiling.owned_count(rank) * tiling.cells_per_tile());
+  }
+}
+
+void print_work(const Deck& deck, const Estimate& e, const RankLayout& layout) {
+  fmt::print("work (orders of magnitude)\n");
+  if (e.fine_steps > 0) {
+    row("fine grid",
+        fmt::format("C{}, {} cells, {:.0f} km, {:.0f} steps of {:.0f} s", deck.grid.n, 6 * deck.grid.n * deck.grid.n,
+                    1e-3 * std::sqrt(5.1006e14 / 6) / deck.grid.n, e.fine_steps, e.time_step));
+  }
+  if (e.coarse_steps > 0) row("coarse grid", fmt::format("C{}, {:.0f} steps", deck.surrogate.coarse_n, e.coarse_steps));
+  if (e.samples > 0) row("samples", fmt::format("{:.0f}, one every {}", e.samples, duration_text(deck.stream.every)));
+  if (layout.learners > 0)
+    row("training", fmt::format("{} steps of {} samples", deck.learner.steps, deck.learner.batch));
+  if (layout.solvers > 0) row("memory, solver rank", bytes_text(e.solver_bytes));
+  if (layout.learners > 0) row("memory, learner rank", bytes_text(e.learner_bytes));
+  row("disk", bytes_text(e.output_bytes));
+  row("wall time", wall_clock_text(e.wall_seconds()));
+}
+
+}  // namespace
+
+int command_check(const CommandContext& context) {
+  const Deck& deck = context.deck;
+  const Command planned = context.line.planned;
+  // Started on one rank, check plans for the least number of ranks that the deck works with.
+  const int ranks = context.line.planned_ranks.value_or(context.size > 1 ? context.size : least_ranks(deck, planned));
+  check_deck(deck, planned, ranks);
+  const RankLayout layout = rank_layout(deck, planned, ranks);
+
+  collective_guard(context.world, [&] {
+    if (!context.is_root()) return;
+    const std::string obstacle = why_not_writable(deck.output.dir);
+    if (!obstacle.empty())
+      throw InputError(fmt::format("{}output.dir = {} can not be written to ({}): choose another folder",
+                                   deck.where("output.dir"), deck.output.dir, obstacle));
+    check_input_files(deck, planned);
+  });
+  if (!context.is_root()) return kExitDone;
+
+  fmt::print("{}: fit for tramontane {} on {} rank(s)\n", deck.file, name_of(planned), ranks);
+  print_files(deck, planned);
+  print_ranks(deck, layout);
+  print_work(deck, estimate(deck, planned, layout), layout);
+  return kExitDone;
+}
+
+}  // namespace tramontane

@@ -1,0 +1,30 @@
+/// Rough size and length of a job, from its deck alone.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "src/deck/layout.hpp"
+
+namespace tramontane {
+
+/// Orders of magnitude: right to a factor of two or three on the processors of the day.
+struct Estimate {
+  double time_step = 0;         ///< s, of the fine grid
+  double fine_steps = 0;        ///< time steps of the fine grid, all integrations
+  double coarse_steps = 0;      ///< time steps of the coarse grid, all integrations
+  double samples = 0;           ///< samples streamed
+  double solver_bytes = 0;      ///< memory of one solver rank
+  double learner_bytes = 0;     ///< memory of one learner rank
+  double solver_seconds = 0;    ///< wall time of the integrations
+  double learner_seconds = 0;   ///< wall time of the training
+  double output_bytes = 0;      ///< what is written to disk
+  double wall_seconds() const;  ///< teaching and training overlap
+};
+
+Estimate estimate(const Deck& deck, Command command, const RankLayout& layout);
+
+/// "512 B", "1.4 GB".
+std::string bytes_text(double bytes);
+
+}  // namespace tramontane

@@ -1,0 +1,29 @@
+#include "src/program/signals.hpp"
+
+#include <csignal>
+
+namespace tramontane {
+namespace {
+
+volatile std::sig_atomic_t stop_flag = 0;
+
+extern "C" void remember_stop(int) {
+  stop_flag = 1;
+}
+
+}  // namespace
+
+void catch_stop_signals() {
+  struct sigaction action = {};
+  action.sa_handler = remember_stop;
+  action.sa_flags = SA_RESTART;  // system calls under way go on
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGUSR1, &action, nullptr);
+}
+
+bool stop_requested() {
+  return stop_flag != 0;
+}
+
+}  // namespace tramontane

@@ -1,0 +1,13 @@
+/// A request to stop, made by a signal and polled by the run.
+#pragma once
+
+namespace tramontane {
+
+/// From now on SIGTERM and SIGUSR1 ask the run to stop instead of ending the process. Slurm sends either before the
+/// time limit (--signal); mpirun passes SIGUSR1 on to all ranks.
+void catch_stop_signals();
+
+/// Whether one of the signals has come on this rank.
+bool stop_requested();
+
+}  // namespace tramontane
