@@ -34,6 +34,15 @@ MPI_Offset bytes_of(nc_type type) {
   }
 }
 
+/// Dimension ids of a variable, outermost first.
+std::vector<int> dimensions_of(int file, int variable) {
+  int rank = 0;
+  ncmpi_inq_varndims(file, variable, &rank);
+  std::vector<int> dimensions(rank);
+  ncmpi_inq_vardimid(file, variable, dimensions.data());
+  return dimensions;
+}
+
 std::string variable_name(int file, int variable) {
   char name[NC_MAX_NAME + 1] = "";
   ncmpi_inq_varname(file, variable, name);
@@ -52,17 +61,16 @@ MPI_Offset expected_size(int file) {
     ncmpi_inq_recsize(file, &record_size);
   }
   for (int v = 0; v < variables; ++v) {
-    int rank = 0, dimensions[NC_MAX_VAR_DIMS];
     nc_type type = NC_NAT;
     MPI_Offset offset = 0;
-    ncmpi_inq_var(file, v, nullptr, &type, &rank, dimensions, nullptr);
+    ncmpi_inq_vartype(file, v, &type);
     ncmpi_inq_varoffset(file, v, &offset);
     MPI_Offset bytes = bytes_of(type);
     bool on_record = false;
-    for (int d = 0; d < rank; ++d) {
+    for (int dimension : dimensions_of(file, v)) {
       MPI_Offset length = 0;
-      ncmpi_inq_dimlen(file, dimensions[d], &length);
-      if (dimensions[d] == record_dimension)
+      ncmpi_inq_dimlen(file, dimension, &length);
+      if (dimension == record_dimension)
         on_record = true;
       else
         bytes *= length;
@@ -110,11 +118,8 @@ std::vector<std::string> GriddedFile::fields() const {
   int count = 0;
   check(ncmpi_inq_nvars(file_, &count), "variables");
   std::vector<std::string> names;
-  for (int v = 0; v < count; ++v) {
-    int rank = 0;
-    check(ncmpi_inq_varndims(file_, v, &rank), "dimensions");
-    if (rank >= 2) names.push_back(variable_name(file_, v));
-  }
+  for (int v = 0; v < count; ++v)
+    if (dimensions_of(file_, v).size() >= 2) names.push_back(variable_name(file_, v));
   return names;
 }
 
@@ -152,8 +157,8 @@ std::vector<double> GriddedFile::read_axis(int dimension) const {
 
 GriddedField GriddedFile::read(const std::string& variable, int step) const {
   const int id = find(variable);
-  int rank = 0, dimensions[NC_MAX_VAR_DIMS];
-  check(ncmpi_inq_var(file_, id, nullptr, nullptr, &rank, dimensions, nullptr), variable);
+  const std::vector<int> dimensions = dimensions_of(file_, id);
+  const int rank = static_cast<int>(dimensions.size());
   if (rank != 2 && rank != 3)
     throw InputError(
         fmt::format("{} of {} has {} dimensions: choose a variable on (latitude, longitude), with or "
@@ -225,8 +230,8 @@ GriddedField GriddedFile::read(const std::string& variable, int step) const {
 int GriddedFile::month_step(const std::string& variable, const std::string& month) const {
   const Month wanted = parse_month(month);
   const int id = find(variable);
-  int rank = 0, dimensions[NC_MAX_VAR_DIMS];
-  check(ncmpi_inq_var(file_, id, nullptr, nullptr, &rank, dimensions, nullptr), variable);
+  const std::vector<int> dimensions = dimensions_of(file_, id);
+  const int rank = static_cast<int>(dimensions.size());
   if (rank != 3)
     throw InputError(fmt::format("{} of {} has no time axis to look the month {} up on: choose a monthly variable",
                                  variable, path_.string(), month));
