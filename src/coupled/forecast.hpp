@@ -1,0 +1,58 @@
+/// Verified forecasts: the fine solver, the coarse one, persistence and the hybrid from the same starts.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "src/coupled/solver_pair.hpp"
+#include "src/output/summary.hpp"
+
+namespace tramontane {
+
+/// A correction tendency (depth in m s-1, Cartesian velocity in m s-2) for the coarse solver's fields, on owned tiles.
+using Correction = std::function<CellFields(const CellFields& coarse)>;
+
+/// One system's fields at one lead time, owned coarse tiles: what is written and scored.
+struct ForecastFields {
+  std::vector<double> depth, eastward, northward;  ///< m, m s-1
+};
+
+/// Runs the systems and keeps their fields on the coarse grid. "fine" is the fine solver, coarse-grained: the truth.
+class Forecast {
+ public:
+  Forecast(const Deck& deck, SolverPair& solvers);
+
+  const std::vector<double>& lead_hours() const { return lead_hours_; }
+  std::vector<std::string> start_names() const;
+
+  /// Fine and coarse solver and persistence from every start. Collective over the solver ranks.
+  void run_references(bool show_progress);
+  /// The coarse solver with a correction, asked for every coupling interval and held over it.
+  void run_hybrid(const Correction& correction, bool show_progress);
+
+  /// Fields of a system ("fine", "coarse", "hybrid", "persistence") by start and lead.
+  const ForecastFields& at(const std::string& system, int start, int lead) const;
+  std::vector<std::string> systems() const;
+
+  /// Scores against "fine" over all starts: rmse and acc of h, u, v and the wind vector by system and lead, and the
+  /// wall time of the hybrid over the fine solver's. Anomalies for acc are taken from the mean of "fine" over all
+  /// starts and leads. Collective; the same on every rank.
+  ForecastSummary scores() const;
+  /// rmse of one start alone.
+  Scores scores_of_start(int start) const;
+
+ private:
+  ForecastFields current(Simulation& simulation, const CellFields& fields) const;
+  Scores rmse(const std::vector<int>& starts) const;
+  Scores anomaly_correlation() const;
+
+  const Deck& deck_;
+  SolverPair& solvers_;
+  std::vector<double> lead_hours_;
+  std::map<std::string, std::vector<std::vector<ForecastFields>>> fields_;  ///< [system][start][lead]
+  double fine_seconds_ = 0, hybrid_seconds_ = 0;
+};
+
+}  // namespace tramontane

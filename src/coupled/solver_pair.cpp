@@ -1,0 +1,43 @@
+#include "src/coupled/solver_pair.hpp"
+
+namespace tramontane {
+
+namespace {
+std::shared_ptr<const Grid> make_grid(const Deck& deck, MPI_Comm comm, int n) {
+  int rank = 0, ranks = 1;
+  MPI_Comm_rank(comm, &rank);
+  MPI_Comm_size(comm, &ranks);
+  return std::make_shared<const Grid>(Tiling(n, deck.grid.tiles_per_edge, ranks), rank);
+}
+}  // namespace
+
+SolverPair::SolverPair(const Deck& deck, MPI_Comm comm, Month any_month)
+    : deck_(deck),
+      comm_(comm),
+      fine_grid_(make_grid(deck, comm, deck.grid.n)),
+      coarse_grid_(make_grid(deck, comm, deck.surrogate.coarse_n)),
+      states_(deck, fine_grid_, comm) {
+  const std::vector<double>& orography = states_.orography(any_month);
+  fine_ = std::make_unique<Simulation>(deck, fine_grid_, comm, orography, deck.initial.mean_depth);
+  coarse_ = std::make_unique<Simulation>(
+      deck, coarse_grid_, comm, coarse_grain_orography(*fine_grid_, *coarse_grid_, orography), deck.initial.mean_depth);
+  scratch_ = coarse_->solver().make_state("coarse-grained state");
+}
+
+void SolverPair::start(Month month) {
+  fine_->set_fields(states_.fields(month));
+  fine_->restart_clock();
+  restart_coarse();
+  coarse_->restart_clock();
+}
+
+CellFields SolverPair::coarse_grained() {
+  coarse_grain_state(fine_->solver(), fine_->state(), coarse_->solver(), scratch_);
+  return cell_fields(coarse_->solver(), scratch_);
+}
+
+void SolverPair::restart_coarse() {
+  coarse_grain_state(fine_->solver(), fine_->state(), coarse_->solver(), coarse_->state());
+}
+
+}  // namespace tramontane

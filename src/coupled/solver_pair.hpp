@@ -1,0 +1,39 @@
+/// The fine solver and the coarse one that nests in it, on one set of tiles.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "physics/coarse_grain.hpp"
+#include "src/coupled/simulation.hpp"
+#include "src/coupled/start_states.hpp"
+
+namespace tramontane {
+
+/// Both solvers of a run on `winds`, sharing tiles, orography (coarse-grained exactly) and reference height.
+class SolverPair {
+ public:
+  /// Collective over `comm`, the solver ranks. `any_month` is a month whose data can be read.
+  SolverPair(const Deck& deck, MPI_Comm comm, Month any_month);
+
+  Simulation& fine() { return *fine_; }
+  Simulation& coarse() { return *coarse_; }
+  MPI_Comm comm() const { return comm_; }
+
+  /// Puts the fine solver at the start of a month and coarse-grains it.
+  void start(Month month);
+  /// The fine state on the coarse grid, as the coarse solver's fields.
+  CellFields coarse_grained();
+  /// Sets the coarse solver to the coarse-grained fine state, exactly.
+  void restart_coarse();
+
+ private:
+  const Deck& deck_;
+  MPI_Comm comm_;
+  std::shared_ptr<const Grid> fine_grid_, coarse_grid_;
+  WindsStates states_;
+  std::unique_ptr<Simulation> fine_, coarse_;
+  State scratch_;
+};
+
+}  // namespace tramontane

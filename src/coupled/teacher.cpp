@@ -1,0 +1,83 @@
+#include "src/coupled/teacher.hpp"
+
+#include <cmath>
+
+#include "src/program/progress.hpp"
+
+namespace tramontane {
+
+namespace {
+
+std::vector<float> to_float(const std::vector<double>& values) {
+  return {values.begin(), values.end()};
+}
+
+int world_rank_of(MPI_Comm comm) {
+  int rank = 0;
+  MPI_Comm_rank(comm, &rank);
+  return rank;
+}
+
+}  // namespace
+
+std::vector<Lesson> lessons_of(const Deck& deck) {
+  const std::vector<Month> months = deck.teach_months();
+  std::vector<Lesson> lessons;
+  std::size_t placed = 0;
+  const std::size_t held_out = deck.teach.validation.size();
+  for (std::size_t k = 0; k < months.size(); ++k) {
+    lessons.push_back({months[k], false});
+    // After lesson k, (k + 1) / months of the validation lessons have been placed.
+    while (placed < held_out && placed * months.size() < (k + 1) * held_out)
+      lessons.push_back({deck.teach.validation[placed++], true});
+  }
+  return lessons;
+}
+
+int samples_per_lesson(const Deck& deck) {
+  return static_cast<int>(std::floor(deck.teach.days * 86400 / deck.stream.every + 1e-9));
+}
+
+std::int64_t total_samples(const Deck& deck, bool validation) {
+  const std::size_t lessons = validation ? deck.teach.validation.size() : deck.teach_months().size();
+  return static_cast<std::int64_t>(lessons) * samples_per_lesson(deck);
+}
+
+std::vector<std::vector<float>> surrogate_inputs(const CellFields& coarse, const std::vector<double>& orography) {
+  return {to_float(coarse.depth), to_float(coarse.velocity[0]), to_float(coarse.velocity[1]),
+          to_float(coarse.velocity[2]), to_float(orography)};
+}
+
+void teach(const Deck& deck, SolverPair& solvers, const std::function<void(const SampleTiles&)>& deliver,
+           const std::function<void()>& between, bool show_progress) {
+  const std::vector<Lesson> lessons = lessons_of(deck);
+  const int samples = samples_per_lesson(deck);
+  const double interval = deck.surrogate.interval, every = deck.stream.every;
+  Progress progress("teaching", static_cast<double>(lessons.size()) * samples, "samples",
+                    show_progress && world_rank_of(solvers.comm()) == 0);
+  std::int64_t number = 0;
+  for (std::size_t lesson = 0; lesson < lessons.size(); ++lesson) {
+    solvers.start(lessons[lesson].month);
+    for (int k = 0; k < samples; ++k) {
+      const double time = solvers.fine().time();
+      solvers.restart_coarse();
+      SampleTiles sample;
+      sample.info = {number, static_cast<std::int32_t>(lesson), lessons[lesson].validation ? 1 : 0,
+                     lessons[lesson].month.number(), time};
+      sample.variables = surrogate_inputs(solvers.coarse().fields(), solvers.coarse().solver().orography());
+      solvers.coarse().advance(interval);
+      solvers.fine().advance(interval);
+      const CellFields lacking = tendency_between(solvers.coarse().fields(), solvers.coarse_grained(), interval);
+      sample.variables.push_back(to_float(lacking.depth));
+      for (const auto& component : lacking.velocity) sample.variables.push_back(to_float(component));
+      deliver(sample);
+      ++number;
+      between();
+      progress.update(static_cast<double>(number), lessons[lesson].month.text());
+      if (every > interval && k + 1 < samples) solvers.fine().advance(every - interval);
+      between();
+    }
+  }
+}
+
+}  // namespace tramontane

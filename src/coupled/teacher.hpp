@@ -1,0 +1,39 @@
+/// What solver ranks do to teach: run the fine solver, set the coarse one beside it, and hand on what it lacked.
+#pragma once
+
+#include <functional>
+
+#include "kernels/sample.hpp"
+#include "src/coupled/solver_pair.hpp"
+
+namespace tramontane {
+
+/// One trajectory to stream.
+struct Lesson {
+  Month month;
+  bool validation = false;  ///< held out: never trained on
+};
+
+/// The lessons of a deck: teach.months, with the validation months spread among them, so that validation can begin
+/// before the last lesson has run.
+std::vector<Lesson> lessons_of(const Deck& deck);
+/// Samples of one lesson, and of all of them.
+int samples_per_lesson(const Deck& deck);
+std::int64_t total_samples(const Deck& deck, bool validation);
+
+/// Fields of one sample on this rank's tiles: sample_inputs() then sample_targets(), each (owned tiles, T, T).
+struct SampleTiles {
+  SampleInfo info;
+  std::vector<std::vector<float>> variables;
+};
+
+/// Runs every lesson: from each sampled time, the coarse solver runs one interval from the coarse-grained fine state;
+/// the target is what brings it to the coarse-grained fine state at the interval's end, per second. Collective over the
+/// solver ranks. `deliver` gets the samples in the order of their numbers; `between` is called often.
+void teach(const Deck& deck, SolverPair& solvers, const std::function<void(const SampleTiles&)>& deliver,
+           const std::function<void()>& between, bool show_progress);
+
+/// The sample's input variables from the coarse fields and orography, as floats.
+std::vector<std::vector<float>> surrogate_inputs(const CellFields& coarse, const std::vector<double>& orography);
+
+}  // namespace tramontane
