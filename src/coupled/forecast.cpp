@@ -42,7 +42,8 @@ std::vector<double> integrate(const Grid& grid, MPI_Comm comm, int terms, const 
     const TilePlace place = grid.tiling().place(grid.first_tile() + tile);
     for (int j = 0; j < size; ++j)
       for (int i = 0; i < size; ++i, ++k)
-        f(k, grid.cell_area(place.tj * size + j, place.ti * size + i), &per_tile[static_cast<std::size_t>(tile) * terms]);
+        f(k, grid.cell_area(place.tj * size + j, place.ti * size + i),
+          &per_tile[static_cast<std::size_t>(tile) * terms]);
   }
   return sum_over_tiles(grid.tiling(), comm, per_tile, terms);
 }
@@ -208,6 +209,8 @@ ForecastSummary Forecast::scores() const {
   return out;
 }
 
-Scores Forecast::scores_of_start(int start) const { return rmse({start}); }
+Scores Forecast::scores_of_start(int start) const {
+  return rmse({start});
+}
 
 }  // namespace tramontane

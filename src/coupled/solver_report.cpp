@@ -1,0 +1,45 @@
+#include "src/coupled/solver_report.hpp"
+
+#include <cmath>
+
+namespace tramontane {
+
+namespace {
+void keep_larger(double& worst, double value) {
+  if (!(std::abs(value) <= std::abs(worst))) worst = value;
+}
+}  // namespace
+
+void BudgetWatch::start(Simulation& simulation) {
+  start_ = budgets(simulation.solver(), simulation.state());
+}
+
+Budgets BudgetWatch::drift(Simulation& simulation) {
+  const Budgets now = budgets(simulation.solver(), simulation.state());
+  const Budgets drift{now.mass / start_.mass - 1, now.energy / start_.energy - 1,
+                      now.potential_enstrophy / start_.potential_enstrophy - 1};
+  keep_larger(worst_.mass, drift.mass);
+  keep_larger(worst_.energy, drift.energy);
+  keep_larger(worst_.potential_enstrophy, drift.potential_enstrophy);
+  return drift;
+}
+
+SolverSummary solver_summary(const Simulation& simulation, const BudgetWatch& watch) {
+  const SolverEffort& effort = simulation.effort();
+  SolverSummary out;
+  out.n = simulation.grid().n();
+  out.cells = simulation.grid().tiling().cell_count();
+  out.steps = effort.steps;
+  out.dt_seconds = simulation.largest_step();
+  out.seconds = effort.seconds;
+  if (effort.seconds > 0) {
+    out.cell_updates_per_second = effort.cell_updates / effort.seconds;
+    out.sypd = effort.simulated / effort.seconds / 365.0;
+  }
+  out.mass_drift = watch.worst().mass;
+  out.energy_drift = watch.worst().energy;
+  out.enstrophy_drift = watch.worst().potential_enstrophy;
+  return out;
+}
+
+}  // namespace tramontane

@@ -1,0 +1,27 @@
+/// What every command that runs a solver reports about it.
+#pragma once
+
+#include "physics/diagnostics.hpp"
+#include "src/coupled/simulation.hpp"
+#include "src/output/summary.hpp"
+
+namespace tramontane {
+
+/// Budgets relative to those at a start, and the largest such drifts over all starts so far.
+class BudgetWatch {
+ public:
+  /// Takes the budgets of the simulation's present state as the start of a trajectory. Collective.
+  void start(Simulation& simulation);
+  /// Drifts since the start. Collective.
+  Budgets drift(Simulation& simulation);
+  /// Of all drifts asked for, the one largest in magnitude, by quantity.
+  const Budgets& worst() const { return worst_; }
+
+ private:
+  Budgets start_, worst_;
+};
+
+/// Figures of a simulation's effort for summary.json.
+SolverSummary solver_summary(const Simulation& simulation, const BudgetWatch& watch);
+
+}  // namespace tramontane
