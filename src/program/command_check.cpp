@@ -9,11 +9,11 @@
 #include "kernels/tiling.hpp"
 #include "src/deck/checks.hpp"
 #include "src/deck/duration.hpp"
+#include "src/output/run_folder.hpp"
 #include "src/program/collective_guard.hpp"
 #include "src/program/commands.hpp"
 #include "src/program/estimate.hpp"
 #include "src/program/input_files.hpp"
-#include "src/program/output_folder.hpp"
 #include "src/program/progress.hpp"
 
 namespace tramontane {

@@ -2,10 +2,10 @@
 
 #include "kernels/errors.hpp"
 #include "src/deck/checks.hpp"
+#include "src/output/run_folder.hpp"
 #include "src/program/collective_guard.hpp"
 #include "src/program/commands.hpp"
 #include "src/program/input_files.hpp"
-#include "src/program/output_folder.hpp"
 
 namespace tramontane {
 namespace {

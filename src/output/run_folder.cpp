@@ -1,4 +1,4 @@
-#include "src/program/output_folder.hpp"
+#include "src/output/run_folder.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>

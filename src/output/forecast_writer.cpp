@@ -1,0 +1,41 @@
+#include "src/output/forecast_writer.hpp"
+
+#include <numeric>
+#include <stdexcept>
+
+namespace tramontane {
+
+ForecastWriter::ForecastWriter(const std::string& path, MPI_Comm comm, const Tiling& tiling, const CfGrid& grid,
+                               const std::vector<std::string>& starts, const std::vector<double>& lead_hours,
+                               const std::vector<CfVariable>& fields, const std::vector<std::string>& systems,
+                               const std::vector<CfAttribute>& attributes)
+    : file_(path, comm, tiling, grid, attributes), fields_(fields) {
+  std::vector<double> numbers(starts.size());
+  std::iota(numbers.begin(), numbers.end(), 0.0);
+  file_.add_dimension({"start", "1", "number of the forecast", ""}, numbers);
+  file_.add_labels({"start_month", "", "month of the initial state", ""}, "start", starts);
+  file_.add_dimension({"lead", "hours", "lead time", "forecast_period"}, lead_hours);
+  for (const std::string& system : systems)
+    for (const CfVariable& field : fields_)
+      file_.add_field({field.name + "_" + system, field.units, field.long_name + ", " + system, field.standard_name},
+                      {"start", "lead"});
+  file_.flush();
+}
+
+void ForecastWriter::write_static(const CfVariable& variable, const std::vector<double>& tiles) {
+  file_.add_field(variable, {});
+  file_.write(variable.name, {}, tiles);
+  file_.flush();
+}
+
+void ForecastWriter::write(int start, int lead, const std::string& system,
+                           const std::map<std::string, std::vector<double>>& fields) {
+  for (const CfVariable& field : fields_) {
+    const auto found = fields.find(field.name);
+    if (found == fields.end()) throw std::logic_error("ForecastWriter::write: no field " + field.name);
+    file_.write(field.name + "_" + system, {static_cast<hsize_t>(start), static_cast<hsize_t>(lead)}, found->second);
+  }
+  file_.flush();
+}
+
+}  // namespace tramontane

@@ -1,0 +1,164 @@
+#include "src/output/latlon_writer.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <stdexcept>
+
+#include "kernels/errors.hpp"
+#include "src/output/hdf5_writing.hpp"
+
+namespace tramontane {
+
+using output::attach_scales;
+using output::create_dataset;
+using output::Handle;
+using output::make_scale;
+using output::require;
+using output::write_attribute;
+
+LatLonGrid regular_latlon_grid(double spacing) {
+  const int rows = static_cast<int>(std::lround(180 / spacing));
+  if (rows < 1 || std::abs(rows * spacing - 180) > 1e-9)
+    throw InputError(fmt::format("output.latlon = {} does not divide 180 degrees: choose 1, 2, 2.5 or 5", spacing));
+  LatLonGrid grid;
+  for (int k = 0; k < 2 * rows; ++k) {
+    grid.lon.push_back((k + 0.5) * spacing);
+    grid.lon_bounds.insert(grid.lon_bounds.end(), {k * spacing, (k + 1) * spacing});
+  }
+  for (int k = 0; k < rows; ++k) {
+    grid.lat.push_back(-90 + (k + 0.5) * spacing);
+    grid.lat_bounds.insert(grid.lat_bounds.end(), {-90 + k * spacing, -90 + (k + 1) * spacing});
+  }
+  return grid;
+}
+
+std::vector<double> gather_to_root(const Tiling& tiling, const std::vector<double>& tiles, MPI_Comm comm) {
+  int rank = 0;
+  MPI_Comm_rank(comm, &rank);
+  std::vector<int> counts(tiling.ranks), starts(tiling.ranks);
+  for (int r = 0; r < tiling.ranks; ++r) {
+    counts[r] = tiling.owned_count(r) * tiling.cells_per_tile();
+    starts[r] = tiling.first_tile(r) * tiling.cells_per_tile();
+  }
+  std::vector<double> all(rank == 0 ? tiling.cell_count() : 0), global;
+  MPI_Gatherv(tiles.data(), static_cast<int>(tiles.size()), MPI_DOUBLE, all.data(), counts.data(), starts.data(),
+              MPI_DOUBLE, 0, comm);
+  if (rank == 0) tiles_to_global(tiling, all.data(), 0, tiling.tile_count(), global);
+  return global;
+}
+
+/// The file as rank 0 holds it.
+struct LatLonWriter::File {
+  Handle file, time, lat, lon;
+  std::vector<Handle> variables;
+  hsize_t rows, columns;
+
+  File(const std::string& path, const LatLonGrid& grid, const std::vector<CfVariable>& list,
+       const std::vector<CfAttribute>& attributes, const std::string& time_units)
+      : file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), H5Fclose, "open the file"),
+        rows(grid.lat.size()),
+        columns(grid.lon.size()) {
+    const Handle root(H5Gopen2(file, "/", H5P_DEFAULT), H5Gclose, "open the file");
+    write_attribute(root, "Conventions", "CF-1.8");
+    for (const CfAttribute& attribute : attributes) write_attribute(root, attribute.name, attribute.value);
+
+    time = create_dataset(file, "time", H5T_NATIVE_DOUBLE, {H5S_UNLIMITED}, {512});
+    make_scale(time, "time", 0, true);
+    describe(time, {"time", time_units, "model time", "time"});
+    write_attribute(time, "calendar", "standard");
+    const Handle bound = create_dataset(file, "bound", H5T_NATIVE_FLOAT, {2});
+    make_scale(bound, "bound", 2, false);
+    lat =
+        add_axis({"lat", "degrees_north", "latitude of the cell centre", "latitude"}, grid.lat, grid.lat_bounds, bound);
+    lon = add_axis({"lon", "degrees_east", "longitude of the cell centre", "longitude"}, grid.lon, grid.lon_bounds,
+                   bound);
+    for (const CfVariable& variable : list) {
+      variables.push_back(
+          create_dataset(file, variable.name, H5T_NATIVE_FLOAT, {H5S_UNLIMITED, rows, columns}, {1, rows, columns}));
+      describe(variables.back(), variable);
+      write_attribute(variables.back(), "cell_methods", "area: mean");
+      attach_scales(variables.back(), {time, lat, lon});
+    }
+    require(H5Fflush(file, H5F_SCOPE_GLOBAL), "flush the file");
+  }
+
+  static void describe(hid_t dataset, const CfVariable& variable) {
+    write_attribute(dataset, "standard_name", variable.standard_name);
+    write_attribute(dataset, "long_name", variable.long_name);
+    write_attribute(dataset, "units", variable.units);
+  }
+
+  Handle add_axis(const CfVariable& axis, const std::vector<double>& centres, const std::vector<double>& bounds,
+                  hid_t bound) {
+    Handle dataset = create_dataset(file, axis.name, H5T_NATIVE_DOUBLE, {centres.size()});
+    make_scale(dataset, axis.name, centres.size(), true);
+    describe(dataset, axis);
+    write_attribute(dataset, "bounds", axis.name + "_bounds");
+    require(H5Dwrite(dataset, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, centres.data()), "write an axis");
+    const Handle edges = create_dataset(file, axis.name + "_bounds", H5T_NATIVE_DOUBLE, {centres.size(), 2});
+    attach_scales(edges, {dataset, bound});
+    require(H5Dwrite(edges, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, bounds.data()), "write an axis");
+    return dataset;
+  }
+
+  /// Appends one record to a dataset of shape (time, rest...).
+  static void append(hid_t dataset, hsize_t record, const std::vector<hsize_t>& rest, const double* values) {
+    std::vector<hsize_t> shape = {record + 1}, start(rest.size() + 1, 0), count = {1};
+    shape.insert(shape.end(), rest.begin(), rest.end());
+    count.insert(count.end(), rest.begin(), rest.end());
+    start[0] = record;
+    require(H5Dset_extent(dataset, shape.data()), "write a record");
+    const Handle space(H5Dget_space(dataset), H5Sclose, "write a record");
+    require(H5Sselect_hyperslab(space, H5S_SELECT_SET, start.data(), nullptr, count.data(), nullptr), "write a record");
+    const Handle memory(H5Screate_simple(static_cast<int>(count.size()), count.data(), nullptr), H5Sclose,
+                        "write a record");
+    require(H5Dwrite(dataset, H5T_NATIVE_DOUBLE, memory, space, H5P_DEFAULT, values), "write a record");
+  }
+};
+
+template <class Body>
+void LatLonWriter::on_root(const Body& body) {
+  const output::QuietErrors quiet;
+  std::string reason;
+  if (rank_ == 0) try {
+      body();
+    } catch (const RunError& error) {
+      reason = error.what();
+    }
+  int failed = reason.empty() ? 0 : 1;
+  MPI_Bcast(&failed, 1, MPI_INT, 0, comm_);
+  if (failed)
+    throw RunError(fmt::format("writing {} failed ({}): is the disk full or the folder gone?", path_,
+                               reason.empty() ? "on rank 0" : reason));
+}
+
+LatLonWriter::LatLonWriter(const std::string& path, MPI_Comm comm, const Tiling& tiling, const LatLonGrid& grid,
+                           Remap remap, const std::vector<CfVariable>& variables,
+                           const std::vector<CfAttribute>& attributes, const std::string& time_units)
+    : path_(path), comm_(comm), tiling_(tiling), remap_(std::move(remap)), variables_(variables) {
+  MPI_Comm_rank(comm_, &rank_);
+  on_root([&] { file_ = std::make_unique<File>(path_, grid, variables_, attributes, time_units); });
+}
+
+LatLonWriter::~LatLonWriter() = default;
+
+void LatLonWriter::write(double time_seconds, const std::map<std::string, std::vector<double>>& fields) {
+  for (std::size_t k = 0; k < variables_.size(); ++k) {
+    const auto found = fields.find(variables_[k].name);
+    if (found == fields.end()) throw std::logic_error("LatLonWriter::write: no field " + variables_[k].name);
+    const std::vector<double> global = gather_to_root(tiling_, found->second, comm_);
+    on_root([&] {
+      const std::vector<double> remapped = remap_(global);
+      if (remapped.size() != file_->rows * file_->columns) throw RunError("the remap gave a field of a wrong size");
+      File::append(file_->variables[k], records_, {file_->rows, file_->columns}, remapped.data());
+    });
+  }
+  on_root([&] {
+    File::append(file_->time, records_, {}, &time_seconds);
+    require(H5Fflush(file_->file, H5F_SCOPE_GLOBAL), "flush the file");
+  });
+  ++records_;
+}
+
+}  // namespace tramontane

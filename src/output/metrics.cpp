@@ -1,0 +1,18 @@
+#include "src/output/metrics.hpp"
+
+#include "kernels/errors.hpp"
+
+namespace tramontane {
+
+MetricsWriter::MetricsWriter(const std::string& path) : path_(path), out_(path) {
+  if (!out_) throw RunError("cannot write " + path_);
+}
+
+void MetricsWriter::write(std::string_view kind, const nlohmann::ordered_json& values) {
+  nlohmann::ordered_json line = {{"kind", kind}};
+  line.update(values);
+  out_ << line.dump() << std::endl;
+  if (!out_) throw RunError("cannot write " + path_ + ": is the disk full?");
+}
+
+}  // namespace tramontane

@@ -1,0 +1,84 @@
+#include "src/output/summary.hpp"
+
+#include "src/output/run_folder.hpp"
+
+namespace tramontane {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json optional_number(const std::optional<double>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json solver_json(const SolverSummary& s) {
+  Json json = {{"n", s.n},
+               {"cells", s.cells},
+               {"steps", s.steps},
+               {"dt_seconds", s.dt_seconds},
+               {"seconds", s.seconds},
+               {"cell_updates_per_second", s.cell_updates_per_second},
+               {"sypd", s.sypd},
+               {"mass_drift", s.mass_drift},
+               {"energy_drift", s.energy_drift},
+               {"enstrophy_drift", s.enstrophy_drift}};
+  for (const auto& [field, norms] : s.errors)
+    json["errors"][field] = {{"l1", norms.l1}, {"l2", norms.l2}, {"linf", norms.linf}};
+  return json;
+}
+
+Json stream_json(const StreamSummary& s) {
+  return {{"produced", s.produced},
+          {"delivered", s.delivered},
+          {"dropped", s.dropped},
+          {"in_flight", s.in_flight},
+          {"rejected", s.rejected},
+          {"bytes", s.bytes},
+          {"producer_stall_seconds", s.producer_stall_seconds},
+          {"learner_idle_seconds", s.learner_idle_seconds}};
+}
+
+Json learner_json(const LearnerSummary& s) {
+  return {{"parameters", s.parameters},
+          {"steps", s.steps},
+          {"samples_seen", s.samples_seen},
+          {"reuse_factor", s.reuse_factor},
+          {"samples_per_second", s.samples_per_second},
+          {"loss_first", s.loss_first},
+          {"loss_last", s.loss_last},
+          {"validation_loss", optional_number(s.validation_loss)},
+          {"weights_version", s.weights_version}};
+}
+
+Json forecast_json(const ForecastSummary& s) {
+  return {{"lead_hours", s.lead_hours},
+          {"starts", s.start_months.size()},
+          {"start_months", s.start_months},
+          {"rmse", s.rmse},
+          {"acc", s.acc},
+          {"effective_resolution", optional_number(s.effective_resolution)},
+          {"fallback_fraction", optional_number(s.fallback_fraction)},
+          {"cost_ratio", optional_number(s.cost_ratio)}};
+}
+
+}  // namespace
+
+Json to_json(const Summary& summary) {
+  Json json = {{"command", summary.command},
+               {"version", summary.version},
+               {"deck", summary.deck},
+               {"ranks", {{"solver", summary.solver_ranks}, {"learner", summary.learner_ranks}}},
+               {"wall_seconds", summary.wall_seconds}};
+  if (summary.solver) json["solver"] = solver_json(*summary.solver);
+  if (summary.stream) json["stream"] = stream_json(*summary.stream);
+  if (summary.learner) json["learner"] = learner_json(*summary.learner);
+  if (summary.forecast) json["forecast"] = forecast_json(*summary.forecast);
+  json["energy"] = {{"joules", optional_number(summary.energy.joules)}, {"source", summary.energy.source}};
+  return json;
+}
+
+void write_summary(const std::filesystem::path& folder, const Summary& summary) {
+  write_whole_file(folder / "summary.json", to_json(summary).dump(2) + "\n");
+}
+
+}  // namespace tramontane

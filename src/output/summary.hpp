@@ -1,0 +1,77 @@
+/// summary.json: the figures of a finished run. Its keys stay stable from version to version.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tramontane {
+
+/// Normalised errors against an exact solution (Williamson et al. 1992, equations 82 to 84).
+struct ErrorNorms {
+  double l1 = 0, l2 = 0, linf = 0;
+};
+
+struct SolverSummary {
+  int n = 0;
+  std::int64_t cells = 0, steps = 0;
+  double dt_seconds = 0, seconds = 0;
+  double cell_updates_per_second = 0;
+  double sypd = 0;                                               ///< simulated years per day
+  double mass_drift = 0, energy_drift = 0, enstrophy_drift = 0;  ///< relative to the start
+  std::map<std::string, ErrorNorms> errors;                      ///< by field; empty without an exact solution
+};
+
+struct StreamSummary {
+  std::int64_t produced = 0, delivered = 0, dropped = 0, in_flight = 0, rejected = 0, bytes = 0;
+  double producer_stall_seconds = 0, learner_idle_seconds = 0;
+};
+
+struct LearnerSummary {
+  std::int64_t parameters = 0, steps = 0, samples_seen = 0;
+  double reuse_factor = 0;  ///< samples drawn over samples received
+  double samples_per_second = 0;
+  double loss_first = 0, loss_last = 0;
+  std::optional<double> validation_loss;
+  int weights_version = 0;
+};
+
+/// Scores by field, then by system, one value a lead time.
+using Scores = std::map<std::string, std::map<std::string, std::vector<double>>>;
+
+struct ForecastSummary {
+  std::vector<double> lead_hours;
+  std::vector<std::string> start_months;  ///< YYYY-MM; their number is written as starts
+  Scores rmse, acc;
+  std::optional<double> effective_resolution;  ///< km
+  std::optional<double> fallback_fraction;     ///< of cells and intervals whose correction was not used
+  std::optional<double> cost_ratio;            ///< wall time of the hybrid over that of the fine solver
+};
+
+struct EnergySummary {
+  std::optional<double> joules;
+  std::string source = "unavailable";  ///< rapl, nvml or unavailable
+};
+
+struct Summary {
+  std::string command, version, deck;
+  int solver_ranks = 0, learner_ranks = 0;
+  double wall_seconds = 0;
+  std::optional<SolverSummary> solver;
+  std::optional<StreamSummary> stream;
+  std::optional<LearnerSummary> learner;
+  std::optional<ForecastSummary> forecast;
+  EnergySummary energy;
+};
+
+/// The summary as JSON; groups that the run did not have are left out, numbers that are not finite are null.
+nlohmann::ordered_json to_json(const Summary& summary);
+
+/// Writes <folder>/summary.json aside and renames it. Throws RunError when that fails.
+void write_summary(const std::filesystem::path& folder, const Summary& summary);
+
+}  // namespace tramontane
