@@ -17,15 +17,18 @@ else()
   target_link_options(tramontane_kokkos INTERFACE -Wl,--exclude-libs,ALL)
 endif()
 
-# Parallel HDF5. FindHDF5 needs the language C.
+# Parallel HDF5 with its high-level library (dimension scales). FindHDF5 needs the language C.
 set(HDF5_PREFER_PARALLEL ON)
-find_package(HDF5 REQUIRED COMPONENTS C)
+find_package(HDF5 REQUIRED COMPONENTS C HL)
 if(NOT HDF5_IS_PARALLEL)
   message(FATAL_ERROR "HDF5 was found without MPI: install libhdf5-openmpi-dev or load a parallel HDF5 module.")
 endif()
 add_library(tramontane_hdf5 INTERFACE)
 target_include_directories(tramontane_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
-target_link_libraries(tramontane_hdf5 INTERFACE ${HDF5_C_LIBRARIES} MPI::MPI_C)
+target_link_libraries(tramontane_hdf5 INTERFACE ${HDF5_C_HL_LIBRARIES} ${HDF5_C_LIBRARIES} MPI::MPI_C)
+
+# xxHash is used from its header alone.
+find_path(TRAMONTANE_XXHASH_INCLUDE xxhash.h REQUIRED)
 
 pkg_check_modules(PETSC REQUIRED IMPORTED_TARGET PETSc)
 find_library(TRAMONTANE_PNETCDF_LIBRARY pnetcdf REQUIRED)
