@@ -4,8 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <ctime>
+#include <memory>
 #include <set>
 #include <thread>
 
@@ -92,17 +92,30 @@ void StreamLink::wait(MPI_Request& request, const std::string& what, const std::
   }
 }
 
-void StreamLink::check_templates(const std::vector<std::uint64_t>& digests) const {
+void StreamLink::allreduce(MPI_Comm comm, std::vector<std::int64_t>& values, MPI_Op op, const std::string& what,
+                           const std::function<void()>& meanwhile) const {
+  // When the wait fails MPI may still write here: the buffer is then left to it.
+  auto buffer = std::make_unique<std::vector<std::int64_t>>(values);
+  MPI_Request request;
+  MPI_Iallreduce(MPI_IN_PLACE, buffer->data(), static_cast<int>(buffer->size()), MPI_INT64_T, op, comm, &request);
+  try {
+    wait(request, what, meanwhile);
+  } catch (...) {
+    (void)buffer.release();
+    throw;
+  }
+  values = *buffer;
+}
+
+void StreamLink::check_templates(const std::vector<std::int64_t>& digests) const {
   // Greatest and (by complement) least digest per solver rank over those who know one.
-  std::vector<std::uint64_t> ends(2 * solvers(), 0);
+  std::vector<std::int64_t> ends(2 * solvers(), INT64_MIN);
   for (int s = 0; s < solvers(); ++s)
     if (digests[s] != 0) {
       ends[s] = digests[s];
       ends[solvers() + s] = ~digests[s];
     }
-  MPI_Request request;
-  MPI_Iallreduce(MPI_IN_PLACE, ends.data(), 2 * solvers(), MPI_UINT64_T, MPI_MAX, comm_, &request);
-  wait(request, "the other ranks of the stream to start");
+  allreduce(comm_, ends, MPI_MAX, "the other ranks of the stream to start");
   for (int s = 0; s < solvers(); ++s)
     if (ends[s] != ~ends[solvers() + s])
       throw RunError("stream: " + solver_name(s) +
@@ -111,23 +124,20 @@ void StreamLink::check_templates(const std::vector<std::uint64_t>& digests) cons
 }
 
 StreamLink::Totals StreamLink::exchange(const Ledger& mine) const {
-  const std::array<std::int64_t, 5> counts = {mine.produced, mine.delivered, mine.dropped, mine.in_flight,
-                                              mine.rejected};
   const bool solver = solver_index() >= 0;
-  std::array<std::int64_t, 10> ends;
-  for (std::size_t k = 0; k < 5; ++k) {
-    ends[k] = solver ? counts[k] : INT64_MIN;
-    ends[5 + k] = solver ? -counts[k] : INT64_MIN;
-  }
-  std::array<std::int64_t, 5> sums = {mine.delivered, mine.dropped, mine.rejected, mine.bytes, mine.bytes};
-  for (std::size_t k = 0; k < 5; ++k)
-    if (solver != (k == 4)) sums[k] = 0;
-  MPI_Request request;
+  const std::vector<std::int64_t> counts = {mine.produced, mine.delivered, mine.dropped, mine.in_flight, mine.rejected};
+  std::vector<std::int64_t> ends(10, INT64_MIN);
+  if (solver)
+    for (std::size_t k = 0; k < 5; ++k) {
+      ends[k] = counts[k];
+      ends[5 + k] = -counts[k];
+    }
+  std::vector<std::int64_t> sums =
+      solver ? std::vector<std::int64_t>{0, 0, 0, 0, mine.bytes}
+             : std::vector<std::int64_t>{mine.delivered, mine.dropped, mine.rejected, mine.bytes, 0};
   const std::string what = "the other ranks' final counts";
-  MPI_Iallreduce(MPI_IN_PLACE, ends.data(), 10, MPI_INT64_T, MPI_MAX, comm_, &request);
-  wait(request, what);
-  MPI_Iallreduce(MPI_IN_PLACE, sums.data(), 5, MPI_INT64_T, MPI_SUM, comm_, &request);
-  wait(request, what);
+  allreduce(comm_, ends, MPI_MAX, what);
+  allreduce(comm_, sums, MPI_SUM, what);
   for (std::size_t k = 0; k < 5; ++k)
     if (ends[k] != -ends[5 + k])
       throw RunError(fmt::format("the stream's ledger does not close: solver ranks disagree, {} to {} of count {}",

@@ -60,10 +60,12 @@ class Backoff {
 /// Message tags of the stream's own communicator.
 enum StreamTag : int { kFrameTag = 1, kAckTag = 2, kEndTag = 3 };
 
-/// What a learner answers for a sample.
+/// What a learner answers for a sample. `count` (how many it had answered before) is what the answer is matched by: the
+/// number in a bad frame proves nothing.
 enum class Outcome : std::int64_t { delivered = 0, rejected = 1, unread = 2 };
 struct AckMessage {
-  std::int64_t sample = -1;
+  std::int64_t sample = -1;  ///< -1 when no frame told
+  std::int64_t count = 0;
   Outcome outcome = Outcome::delivered;
 };
 /// The last message of a solver rank to a learner.
@@ -81,8 +83,8 @@ class StreamLink {
   StreamLink& operator=(const StreamLink&) = delete;
   ~StreamLink();
 
-  MPI_Comm comm() const { return comm_; }         ///< solvers first, then learners; MPI_COMM_NULL without a role
-  MPI_Comm solver_comm() const { return side_; }  ///< the ranks of this rank's own role
+  MPI_Comm comm() const { return comm_; }       ///< solvers first, then learners; MPI_COMM_NULL without a role
+  MPI_Comm side_comm() const { return side_; }  ///< the ranks of this rank's own role
   int solvers() const { return static_cast<int>(roles_.solvers.size()); }
   int learners() const { return static_cast<int>(roles_.learners.size()); }
   int solver_index() const { return rank_ < solvers() ? rank_ : -1; }
@@ -103,9 +105,13 @@ class StreamLink {
   /// The RunError of a wait that began at `start`.
   [[noreturn]] void throw_late(const std::string& what, Clock::time_point start) const;
 
+  /// All-reduce over one of the two communicators that ends by the deadline, as wait() does.
+  void allreduce(MPI_Comm comm, std::vector<std::int64_t>& values, MPI_Op op, const std::string& what,
+                 const std::function<void()>& meanwhile = {}) const;
+
   /// Checks that both sides have built the same frames: digest of the own template per solver rank; learners give one
   /// per solver rank, solvers only their own (others 0). Collective over comm(); throws RunError on every rank.
-  void check_templates(const std::vector<std::uint64_t>& digests) const;
+  void check_templates(const std::vector<std::int64_t>& digests) const;
 
   /// Totals of both sides at the end: the solvers' common counts (RunError when two of them differ) and the learners'
   /// sums. Collective over comm().
