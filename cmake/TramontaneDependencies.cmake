@@ -27,6 +27,9 @@ add_library(tramontane_hdf5 INTERFACE)
 target_include_directories(tramontane_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(tramontane_hdf5 INTERFACE ${HDF5_C_HL_LIBRARIES} ${HDF5_C_LIBRARIES} MPI::MPI_C)
 
+# xxHash is used from its header alone.
+find_path(TRAMONTANE_XXHASH_INCLUDE xxhash.h REQUIRED)
+
 pkg_check_modules(PETSC REQUIRED IMPORTED_TARGET PETSc)
 find_library(TRAMONTANE_PNETCDF_LIBRARY pnetcdf REQUIRED)
 find_path(TRAMONTANE_PNETCDF_INCLUDE pnetcdf.h REQUIRED)

@@ -228,7 +228,7 @@ GriddedField GriddedFile::read(const std::string& variable, int step) const {
 }
 
 int GriddedFile::month_step(const std::string& variable, const std::string& month) const {
-  const Month wanted = parse_month(month);
+  const DataMonth wanted = parse_month(month);
   const int id = find(variable);
   const std::vector<int> dimensions = dimensions_of(file_, id);
   const int rank = static_cast<int>(dimensions.size());
@@ -240,7 +240,7 @@ int GriddedFile::month_step(const std::string& variable, const std::string& mont
   const std::vector<double> axis = read_axis(dimensions[0]);
   int axis_id = -1;
   check(ncmpi_inq_varid(file_, name, &axis_id), "the time axis");
-  const std::vector<Month> months = months_of_axis(axis, text_attribute(axis_id, "units"));
+  const std::vector<DataMonth> months = months_of_axis(axis, text_attribute(axis_id, "units"));
   const auto found = std::find(months.begin(), months.end(), wanted);
   if (found == months.end()) {
     if (months.empty())

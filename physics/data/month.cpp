@@ -10,21 +10,21 @@
 
 namespace tramontane {
 
-std::string Month::text() const {
+std::string DataMonth::text() const {
   return fmt::format("{:04d}-{:02d}", year, month);
 }
 
-Month parse_month(const std::string& text) {
+DataMonth parse_month(const std::string& text) {
   static const std::regex form(R"((\d{4})-(\d{2}))");
   std::smatch part;
   if (std::regex_match(text, part, form)) {
-    const Month month{std::stoi(part[1]), std::stoi(part[2])};
+    const DataMonth month{std::stoi(part[1]), std::stoi(part[2])};
     if (month.month >= 1 && month.month <= 12) return month;
   }
   throw InputError(fmt::format("'{}' is not a month: write it as YYYY-MM, for example 1983-01", text));
 }
 
-std::vector<Month> months_of_axis(const std::vector<double>& values, const std::string& units) {
+std::vector<DataMonth> months_of_axis(const std::vector<double>& values, const std::string& units) {
   static const std::regex form(
       R"(\s*(sec|second|min|minute|h|hr|hour|d|day)s?\s+since\s+(\d{1,4})-(\d{1,2})-(\d{1,2})(?:[T\s]+(\d{1,2}):(\d{1,2})(?::(\d{1,2})(?:\.\d*)?)?)?.*)",
       std::regex::icase);
@@ -38,7 +38,7 @@ std::vector<Month> months_of_axis(const std::vector<double>& values, const std::
   using namespace std::chrono;
   const sys_seconds origin = sys_days(year_month_day(year(number(2)), month(number(3)), day(number(4)))) +
                              hours(number(5)) + minutes(number(6)) + seconds(number(7));
-  std::vector<Month> months;
+  std::vector<DataMonth> months;
   for (double value : values) {
     const sys_seconds time = origin + seconds(std::llround(value * seconds_per_unit));
     const year_month_day date(floor<days>(time));

@@ -7,9 +7,9 @@
 namespace tramontane {
 
 /// A calendar month.
-struct Month {
+struct DataMonth {
   int year, month;
-  auto operator<=>(const Month&) const = default;
+  auto operator<=>(const DataMonth&) const = default;
   /// "YYYY-MM"
   std::string text() const;
   /// 198301 for January 1983: SampleInfo's way to write it.
@@ -17,10 +17,10 @@ struct Month {
 };
 
 /// Reads "YYYY-MM"; throws InputError when the text is no month.
-Month parse_month(const std::string& text);
+DataMonth parse_month(const std::string& text);
 
 /// Months in which the values of a time axis lie. `units` is "<unit> since YYYY-MM-DD[ hh:mm:ss]" with seconds,
 /// minutes, hours or days, Gregorian calendar. Throws InputError when the units are of another form.
-std::vector<Month> months_of_axis(const std::vector<double>& values, const std::string& units);
+std::vector<DataMonth> months_of_axis(const std::vector<double>& values, const std::string& units);
 
 }  // namespace tramontane

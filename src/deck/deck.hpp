@@ -11,11 +11,11 @@
 #include <vector>
 
 #include "src/deck/month.hpp"
+#include "src/stream/when_full.hpp"
 
 namespace tramontane {
 
 enum class InitialCase { williamson2, rest, winds };
-enum class WhenFull { block, drop_oldest, drop_newest };
 enum class SurrogateKind { correction, emulator, none };
 enum class Backend { onednn, reference, stub };
 

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "kernels/errors.hpp"
+#include "physics/cubed_sphere.hpp"
 #include "src/output/hdf5_writing.hpp"
 
 namespace tramontane {
@@ -16,22 +17,6 @@ using output::Handle;
 using output::make_scale;
 using output::require;
 using output::write_attribute;
-
-LatLonGrid regular_latlon_grid(double spacing) {
-  const int rows = static_cast<int>(std::lround(180 / spacing));
-  if (rows < 1 || std::abs(rows * spacing - 180) > 1e-9)
-    throw InputError(fmt::format("output.latlon = {} does not divide 180 degrees: choose 1, 2, 2.5 or 5", spacing));
-  LatLonGrid grid;
-  for (int k = 0; k < 2 * rows; ++k) {
-    grid.lon.push_back((k + 0.5) * spacing);
-    grid.lon_bounds.insert(grid.lon_bounds.end(), {k * spacing, (k + 1) * spacing});
-  }
-  for (int k = 0; k < rows; ++k) {
-    grid.lat.push_back(-90 + (k + 0.5) * spacing);
-    grid.lat_bounds.insert(grid.lat_bounds.end(), {-90 + k * spacing, -90 + (k + 1) * spacing});
-  }
-  return grid;
-}
 
 std::vector<double> gather_to_root(const Tiling& tiling, const std::vector<double>& tiles, MPI_Comm comm) {
   int rank = 0;
@@ -95,10 +80,12 @@ struct LatLonWriter::File {
     make_scale(dataset, axis.name, centres.size(), true);
     describe(dataset, axis);
     write_attribute(dataset, "bounds", axis.name + "_bounds");
+    std::vector<double> pairs;
+    for (std::size_t k = 0; k + 1 < bounds.size(); ++k) pairs.insert(pairs.end(), {bounds[k], bounds[k + 1]});
     require(H5Dwrite(dataset, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, centres.data()), "write an axis");
     const Handle edges = create_dataset(file, axis.name + "_bounds", H5T_NATIVE_DOUBLE, {centres.size(), 2});
     attach_scales(edges, {dataset, bound});
-    require(H5Dwrite(edges, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, bounds.data()), "write an axis");
+    require(H5Dwrite(edges, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, pairs.data()), "write an axis");
     return dataset;
   }
 
@@ -136,21 +123,44 @@ void LatLonWriter::on_root(const Body& body) {
 LatLonWriter::LatLonWriter(const std::string& path, MPI_Comm comm, const Tiling& tiling, const LatLonGrid& grid,
                            Remap remap, const std::vector<CfVariable>& variables,
                            const std::vector<CfAttribute>& attributes, const std::string& time_units)
-    : path_(path), comm_(comm), tiling_(tiling), remap_(std::move(remap)), variables_(variables) {
+    : path_(path), comm_(comm), tiling_(tiling), grid_(grid), remap_(std::move(remap)), variables_(variables) {
   MPI_Comm_rank(comm_, &rank_);
   on_root([&] { file_ = std::make_unique<File>(path_, grid, variables_, attributes, time_units); });
 }
 
 LatLonWriter::~LatLonWriter() = default;
 
-void LatLonWriter::write(double time_seconds, const std::map<std::string, std::vector<double>>& fields) {
+std::vector<double> LatLonWriter::to_grid(const std::vector<double>& tiles) {
+  const std::vector<double> global = gather_to_root(tiling_, tiles, comm_);
+  std::vector<double> remapped;
+  on_root([&] {
+    remapped = remap_(global);
+    if (remapped.size() != file_->rows * file_->columns) throw RunError("the remap gave a field of a wrong size");
+  });
+  return remapped;
+}
+
+void LatLonWriter::write(double time_seconds, const std::map<std::string, std::vector<double>>& fields,
+                         const std::vector<double> (&velocity)[3]) {
+  std::vector<double> wind[3];
+  for (int c = 0; c < 3; ++c) wind[c] = to_grid(velocity[c]);
   for (std::size_t k = 0; k < variables_.size(); ++k) {
-    const auto found = fields.find(variables_[k].name);
-    if (found == fields.end()) throw std::logic_error("LatLonWriter::write: no field " + variables_[k].name);
-    const std::vector<double> global = gather_to_root(tiling_, found->second, comm_);
+    const std::string& name = variables_[k].name;
+    std::vector<double> remapped;
+    if (name == "u" || name == "v") {
+      remapped.resize(wind[0].size());
+      for (std::size_t cell = 0; cell < remapped.size(); ++cell) {
+        const Vector3 r = to_cartesian(LonLat{grid_.lon[cell % grid_.lon.size()] * kQuarterPi / 45,
+                                              grid_.lat[cell / grid_.lon.size()] * kQuarterPi / 45});
+        remapped[cell] =
+            dot({wind[0][cell], wind[1][cell], wind[2][cell]}, name == "u" ? east_vector(r) : north_vector(r));
+      }
+    } else {
+      const auto found = fields.find(name);
+      if (found == fields.end()) throw std::logic_error("LatLonWriter::write: no field " + name);
+      remapped = to_grid(found->second);
+    }
     on_root([&] {
-      const std::vector<double> remapped = remap_(global);
-      if (remapped.size() != file_->rows * file_->columns) throw RunError("the remap gave a field of a wrong size");
       File::append(file_->variables[k], records_, {file_->rows, file_->columns}, remapped.data());
     });
   }

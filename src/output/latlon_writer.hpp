@@ -7,17 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "physics/remap/latlon_grid.hpp"
 #include "src/output/cf_file.hpp"
 
 namespace tramontane {
-
-/// Centres and bounds of a regular grid, degrees. Bounds are (centres, 2), lower before upper.
-struct LatLonGrid {
-  std::vector<double> lon, lat, lon_bounds, lat_bounds;
-};
-
-/// The grid of a spacing in degrees that divides 180: cell centres half a spacing from the poles and from Greenwich.
-LatLonGrid regular_latlon_grid(double spacing);
 
 /// Takes a field on the cubed sphere (6, n, n) to the regular grid (lat, lon).
 using Remap = std::function<std::vector<double>(const std::vector<double>&)>;
@@ -32,18 +25,25 @@ class LatLonWriter {
                const std::string& time_units = "seconds since 2000-01-01 00:00:00");
   ~LatLonWriter();
 
-  /// Appends one record: time in seconds and every variable's owned tiles by name.
-  void write(double time_seconds, const std::map<std::string, std::vector<double>>& fields);
+  /// Appends one record: time in seconds, scalars on owned tiles by name, and the Cartesian velocity that the variables
+  /// u and v come from: components are remapped as they are and turned to east and north on the regular grid, so that
+  /// the poles are right.
+  void write(double time_seconds, const std::map<std::string, std::vector<double>>& fields,
+             const std::vector<double> (&velocity)[3]);
 
  private:
   struct File;
   template <class Body>
   void on_root(const Body& body);
 
+  /// Remapped field on rank 0; empty elsewhere.
+  std::vector<double> to_grid(const std::vector<double>& tiles);
+
   std::string path_;
   MPI_Comm comm_;
   int rank_ = 0;
   Tiling tiling_;
+  LatLonGrid grid_;
   Remap remap_;
   std::vector<CfVariable> variables_;
   std::unique_ptr<File> file_;  ///< on rank 0

@@ -9,12 +9,9 @@
 #include <string>
 #include <vector>
 
-namespace tramontane {
+#include "physics/diagnostics.hpp"
 
-/// Normalised errors against an exact solution (Williamson et al. 1992, equations 82 to 84).
-struct ErrorNorms {
-  double l1 = 0, l2 = 0, linf = 0;
-};
+namespace tramontane {
 
 struct SolverSummary {
   int n = 0;

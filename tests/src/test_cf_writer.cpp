@@ -180,18 +180,18 @@ TEST(ParallelLatLonWriter, RemapsTheGatheredField) {
   const Folder folder;
   const World world;
   const Tiling tiling(8, 2, world.size);
-  const LatLonGrid grid = regular_latlon_grid(30);
+  const LatLonGrid grid = LatLonGrid::regular(30);
   ASSERT_EQ(grid.lon.size(), 12u);
   ASSERT_EQ(grid.lat.size(), 6u);
   EXPECT_DOUBLE_EQ(grid.lat.front(), -75);
-  EXPECT_THROW(regular_latlon_grid(7), InputError);
   {
+    const std::vector<double> still(owned_field(tiling, 0).size(), 0.0), none[3] = {still, still, still};
     // A remap that can be told: the first cells of the global field.
     LatLonWriter writer(
         folder.file("l.nc"), MPI_COMM_WORLD, tiling, grid,
         [](const std::vector<double>& global) { return std::vector<double>(global.begin(), global.begin() + 72); },
         {kDepth}, {});
-    for (int record = 0; record < 2; ++record) writer.write(3600.0 * record, {{"h", owned_field(tiling, record)}});
+    for (int record = 0; record < 2; ++record) writer.write(3600.0 * record, {{"h", owned_field(tiling, record)}}, none);
   }
   MPI_Barrier(MPI_COMM_WORLD);
   std::vector<hsize_t> shape;

@@ -1,0 +1,265 @@
+#include "src/stream/stream_consumer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "kernels/errors.hpp"
+
+namespace tramontane {
+
+StreamConsumer::StreamConsumer(MPI_Comm comm, const StreamRoles& roles, const Tiling& tiling,
+                               const StreamOptions& options)
+    : options_(options), tiling_(tiling), link_(comm, roles, options.deadline_seconds) {
+  check(options);
+  options_.credits = std::min(options_.credits, options_.queue);
+  if (link_.learner_index() < 0) throw RunError("stream: a rank that is no learner rank made a consumer");
+  if (tiling.ranks != link_.solvers())
+    throw RunError(fmt::format("stream: a tiling of {} ranks for {} solver ranks", tiling.ranks, link_.solvers()));
+  std::vector<std::int64_t> digests;
+  for (int s = 0; s < link_.solvers(); ++s) {
+    sources_.push_back(std::make_unique<Source>(FrameLayout{tiling, s, options_.run_id}));
+    digests.push_back(static_cast<std::int64_t>(sources_.back()->reader.template_digest()));
+  }
+  link_.check_templates(digests);
+  for (int s = 0; s < link_.solvers(); ++s) {
+    Source& source = *sources_[s];
+    source.buffers.resize(options_.credits);
+    for (Buffer& buffer : source.buffers) {
+      buffer.bytes.resize(source.reader.frame_size());
+      post(s, buffer);
+    }
+    MPI_Irecv(&source.end, sizeof source.end, MPI_BYTE, link_.solver_rank(s), kEndTag, link_.comm(),
+              &source.end_request);
+  }
+}
+
+StreamConsumer::~StreamConsumer() {
+  for (auto& source : sources_) {
+    for (Buffer& buffer : source->buffers)
+      if (buffer.request != MPI_REQUEST_NULL) {
+        MPI_Cancel(&buffer.request);
+        MPI_Wait(&buffer.request, MPI_STATUS_IGNORE);
+      }
+    if (source->end_request != MPI_REQUEST_NULL) {
+      MPI_Cancel(&source->end_request);
+      MPI_Wait(&source->end_request, MPI_STATUS_IGNORE);
+    }
+  }
+  // After a failed run an answer may still be on its way out of this memory: it is left to MPI.
+  for (auto& ack : acks_)
+    if (ack->request != MPI_REQUEST_NULL) (void)ack.release();
+}
+
+void StreamConsumer::post(int solver, Buffer& buffer) {
+  buffer.arrived = false;
+  buffer.transport = {};
+  MPI_Irecv(buffer.bytes.data(), static_cast<int>(buffer.bytes.size()), MPI_BYTE, link_.solver_rank(solver), kFrameTag,
+            link_.comm(), &buffer.request);
+}
+
+bool StreamConsumer::all_arrived() {
+  bool all = true;
+  for (int s = 0; s < link_.solvers(); ++s) {
+    Buffer& buffer = current(*sources_[s]);
+    if (!buffer.arrived) {
+      int done = 0;
+      MPI_Status status;
+      const int error = MPI_Test(&buffer.request, &done, &status);
+      if (error != MPI_SUCCESS) {
+        char text[MPI_MAX_ERROR_STRING];
+        int length = 0;
+        MPI_Error_string(error, text, &length);
+        buffer.transport = {FrameFault::transport,
+                            "frame of " + link_.solver_name(s) + ": " + std::string(text, length)};
+        buffer.request = MPI_REQUEST_NULL;
+        buffer.received = 0;
+        done = 1;
+      } else if (done) {
+        MPI_Get_count(&status, MPI_BYTE, &buffer.received);
+      }
+      buffer.arrived = done != 0;
+    }
+    all = all && buffer.arrived;
+  }
+  return all;
+}
+
+FrameVerdict StreamConsumer::judge(FrameHeader& header) const {
+  // The sample is the one that most good frames name; the frames of one learner come in the order of samples.
+  std::map<std::int64_t, int> votes;
+  std::vector<FrameHeader> headers;
+  FrameVerdict first_bad;
+  for (const auto& source : sources_) {
+    const Buffer& buffer = current(*source);
+    FrameVerdict verdict = buffer.transport;
+    const auto image = std::span(buffer.bytes).first(buffer.received);
+    if (verdict.good()) verdict = source->reader.check(image);
+    if (verdict.good()) {
+      headers.push_back(source->reader.header(image));
+      ++votes[headers.back().info.number];
+    } else if (first_bad.good()) {
+      first_bad = verdict;
+    }
+  }
+  const auto most =
+      std::max_element(votes.begin(), votes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  header.info.number = most == votes.end() ? -1 : most->first;
+  if (!first_bad.good()) return first_bad;
+  header = headers.front();
+  header.info.number = most->first;
+  for (int s = 0; s < link_.solvers(); ++s) {
+    const SampleInfo &one = headers[s].info, &all = header.info;
+    if (one.number != all.number || one.time != all.time || one.month != all.month ||
+        one.trajectory != all.trajectory || one.validation != all.validation)
+      return {FrameFault::sample,
+              fmt::format("frame of {}: it carries sample {} at {} s of trajectory {}, the others sample {} at {} s of "
+                          "trajectory {}",
+                          link_.solver_name(s), one.number, one.time, one.trajectory, all.number, all.time,
+                          all.trajectory)};
+  }
+  if (header.info.number <= last_sample_ || link_.learner_of(header.info.number) != link_.learner_index())
+    return {FrameFault::sample,
+            fmt::format("sample {} came after sample {} to {}", header.info.number, last_sample_, link_.my_name())};
+  return {};
+}
+
+std::optional<Sample> StreamConsumer::next(bool unread) {
+  clear_acks();
+  while (!finished_) {
+    take_ends();
+    if (finished_ || !all_arrived()) return {};
+    ++ledger_.produced;
+    for (const auto& source : sources_) ledger_.bytes += current(*source).received;
+    FrameHeader header;
+    const FrameVerdict verdict = judge(header);
+    const std::int64_t number = header.info.number;
+    std::optional<Sample> sample;
+    Outcome outcome = Outcome::rejected;
+    if (!verdict.good()) {
+      ++ledger_.rejected;
+      last_rejection_ = fmt::format("sample {}: {} ({})", number, verdict.reason, name(verdict.fault));
+    } else {
+      last_sample_ = number;
+      weights_version_ = header.weights_version;
+      if (unread) {
+        outcome = Outcome::unread;
+        ++ledger_.dropped;
+      } else {
+        outcome = Outcome::delivered;
+        ++ledger_.delivered;
+        sample.emplace();
+        sample->info = header.info;
+        sample->n = tiling_.n;
+        sample->input.resize(sample_inputs().size() * tiling_.cell_count());
+        sample->target.resize(sample_targets().size() * tiling_.cell_count());
+        for (const auto& source : sources_) source->reader.scatter(current(*source).bytes, *sample);
+      }
+    }
+    for (int s = 0; s < link_.solvers(); ++s) post(s, current(*sources_[s]));
+    ++taken_;
+    acknowledge(number, outcome);
+    if (sample) return sample;
+  }
+  return {};
+}
+
+void StreamConsumer::take_ends() {
+  int ended = 0;
+  for (auto& source : sources_) {
+    if (!source->ended) {
+      int done = 0;
+      if (MPI_Test(&source->end_request, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS)
+        throw RunError("stream: MPI failed to receive the end of the stream");
+      source->ended = done != 0;
+    }
+    ended += source->ended;
+  }
+  if (ended < link_.solvers()) return;
+  for (int s = 0; s < link_.solvers(); ++s)
+    if (sources_[s]->end.samples != sources_[0]->end.samples || sources_[s]->end.samples < taken_)
+      throw RunError(fmt::format("stream: {} sent {} samples to {}, {} sent {}, and {} have been taken",
+                                 link_.solver_name(0), sources_[0]->end.samples, link_.my_name(), link_.solver_name(s),
+                                 sources_[s]->end.samples, taken_));
+  finished_ = taken_ == sources_[0]->end.samples;
+}
+
+void StreamConsumer::acknowledge(std::int64_t sample, Outcome outcome) {
+  for (int s = 0; s < link_.solvers(); ++s) {
+    acks_.push_back(std::make_unique<Ack>());
+    Ack& ack = *acks_.back();
+    ack.message = {sample, taken_ - 1, outcome};
+    MPI_Isend(&ack.message, sizeof ack.message, MPI_BYTE, link_.solver_rank(s), kAckTag, link_.comm(), &ack.request);
+  }
+  clear_acks();
+}
+
+void StreamConsumer::clear_acks() {
+  std::erase_if(acks_, [](const auto& ack) {
+    int done = 0;
+    MPI_Test(&ack->request, &done, MPI_STATUS_IGNORE);
+    return done != 0;
+  });
+}
+
+std::optional<Sample> StreamConsumer::wait(std::optional<double> deadline_seconds) {
+  const auto start = Clock::now();
+  const double deadline = deadline_seconds.value_or(options_.deadline_seconds);
+  Backoff backoff;
+  while (true) {
+    std::optional<Sample> sample = poll();
+    if (sample || finished_) return sample;
+    if (seconds_since(start) > deadline) {
+      idle_seconds_ += seconds_since(start);
+      link_.throw_late(missing(), start);
+    }
+    const auto asleep = Clock::now();
+    backoff.pause();
+    idle_seconds_ += seconds_since(asleep);
+  }
+}
+
+std::optional<Sample> StreamConsumer::poll() {
+  return next(false);
+}
+
+std::string StreamConsumer::missing() const {
+  std::string ranks;
+  for (int s = 0; s < link_.solvers(); ++s)
+    if (!current(*sources_[s]).arrived) ranks += (ranks.empty() ? "" : ", ") + link_.solver_name(s);
+  return fmt::format("the frames of {} (sample {} of this learner, the one before it was sample {})",
+                     ranks.empty() ? "no rank" : ranks, taken_, last_sample_);
+}
+
+Ledger StreamConsumer::finish() {
+  auto start = Clock::now();
+  Backoff backoff;
+  for (std::int64_t seen = taken_; !finished_; backoff.pause()) {
+    next(true);
+    if (taken_ != seen) start = Clock::now();
+    seen = taken_;
+    if (!finished_ && seconds_since(start) > options_.deadline_seconds) link_.throw_late(missing(), start);
+  }
+  while (!acks_.empty()) {
+    link_.wait(acks_.front()->request, "its last answers to leave");
+    acks_.pop_front();
+  }
+  const StreamLink::Totals totals = link_.exchange(ledger_);
+  for (auto& source : sources_)
+    for (Buffer& buffer : source->buffers) {
+      MPI_Cancel(&buffer.request);
+      MPI_Wait(&buffer.request, MPI_STATUS_IGNORE);
+    }
+  link_.set_quiet();
+  check_closed(totals.producers, totals.learners);
+  return totals.producers;
+}
+
+std::size_t StreamConsumer::buffer_bytes() const {
+  std::size_t total = 0;
+  for (const auto& source : sources_) total += source->buffers.size() * source->reader.frame_size();
+  return total;
+}
+
+}  // namespace tramontane

@@ -1,0 +1,96 @@
+/// The learner's end of the stream: checks the frames of all solver ranks and puts samples together.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "kernels/sample.hpp"
+#include "src/stream/frame.hpp"
+#include "src/stream/stream_link.hpp"
+
+namespace tramontane {
+
+/// Receives one frame per solver rank and sample, into options.credits buffers per solver rank. A sample of which a
+/// frame fails its checks is rejected whole and counted. A sample is acknowledged when it is handed to the caller, so a
+/// learner that stops asking stops the flow after options.credits samples.
+class StreamConsumer {
+ public:
+  /// Collective over `comm` with every StreamProducer; tiling, run id and credits as there.
+  StreamConsumer(MPI_Comm comm, const StreamRoles& roles, const Tiling& tiling, const StreamOptions& options);
+  StreamConsumer(const StreamConsumer&) = delete;
+  StreamConsumer& operator=(const StreamConsumer&) = delete;
+  ~StreamConsumer();
+
+  /// The next sample when all its frames are here. Never waits.
+  std::optional<Sample> poll();
+  /// The next sample, or nothing when the stream has ended. Throws RunError, naming the solver ranks whose frames are
+  /// missing, when neither comes within the deadline (by default that of the options).
+  std::optional<Sample> wait(std::optional<double> deadline_seconds = {});
+  /// Whether the solver ranks have ended the stream and every sample has been taken.
+  bool finished() const { return finished_; }
+
+  /// Ends this side: samples still to come are taken and counted as dropped, then the ledgers are exchanged and checked
+  /// (check_closed). Collective over solvers and learners. Returns the counts of the whole stream, the same
+  /// on every rank.
+  Ledger finish();
+
+  /// This learner's own counts; `produced` counts the samples that have come to it.
+  const Ledger& ledger() const { return ledger_; }
+  /// Seconds spent in wait() without a sample at hand.
+  double idle_seconds() const { return idle_seconds_; }
+  /// Why the last rejected sample was rejected; empty when none was.
+  const std::string& last_rejection() const { return last_rejection_; }
+  /// The surrogate's version that the producers had when they made the last sample handed out.
+  std::int64_t weights_version() const { return weights_version_; }
+  /// Bytes of the receive buffers, fixed at the start.
+  std::size_t buffer_bytes() const;
+
+ private:
+  struct Buffer {
+    std::vector<std::byte> bytes;
+    MPI_Request request = MPI_REQUEST_NULL;
+    bool arrived = false;
+    FrameVerdict transport;  ///< a fault that MPI itself reported
+    int received = 0;        ///< bytes
+  };
+  struct Source {  // one solver rank
+    explicit Source(const FrameLayout& layout) : reader(layout) {}
+    FrameReader reader;
+    std::vector<Buffer> buffers;  ///< frame number k (counted here) lies in buffer k % credits
+    EndMessage end;
+    MPI_Request end_request = MPI_REQUEST_NULL;
+    bool ended = false;
+  };
+  struct Ack {
+    AckMessage message;
+    MPI_Request request = MPI_REQUEST_NULL;
+  };
+
+  std::optional<Sample> next(bool unread);
+  void post(int solver, Buffer& buffer);
+  bool all_arrived();
+  void take_ends();
+  /// Checks the frames of the sample at hand; fills in their common header (the number alone when one is bad).
+  FrameVerdict judge(FrameHeader& header) const;
+  void acknowledge(std::int64_t sample, Outcome outcome);
+  void clear_acks();
+  Buffer& current(Source& source) const { return source.buffers[taken_ % options_.credits]; }
+  std::string missing() const;
+
+  StreamOptions options_;
+  Tiling tiling_;
+  StreamLink link_;
+  std::vector<std::unique_ptr<Source>> sources_;
+  std::deque<std::unique_ptr<Ack>> acks_;
+  Ledger ledger_;
+  std::int64_t taken_ = 0;  ///< samples dealt with
+  std::int64_t last_sample_ = -1, weights_version_ = 0;
+  std::string last_rejection_;
+  double idle_seconds_ = 0;
+  bool finished_ = false;
+};
+
+}  // namespace tramontane

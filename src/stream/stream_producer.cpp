@@ -1,0 +1,287 @@
+#include "src/stream/stream_producer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <climits>
+
+#include "kernels/errors.hpp"
+
+namespace tramontane {
+
+namespace {
+
+/// Adds the time of its life to a counter.
+class Stopwatch {
+ public:
+  explicit Stopwatch(double& total) : total_(total) {}
+  ~Stopwatch() { total_ += seconds_since(start_); }
+  Clock::time_point start() const { return start_; }
+
+ private:
+  double& total_;
+  Clock::time_point start_ = Clock::now();
+};
+
+}  // namespace
+
+StreamProducer::StreamProducer(MPI_Comm comm, const StreamRoles& roles, const Tiling& tiling,
+                               const StreamOptions& options)
+    : options_(options), link_(comm, roles, options.deadline_seconds) {
+  check(options);
+  options_.credits = std::min(options_.credits, options_.queue);
+  if (link_.solver_index() < 0) throw RunError("stream: a rank that is no solver rank made a producer");
+  if (tiling.ranks != link_.solvers())
+    throw RunError(fmt::format("stream: a tiling of {} ranks for {} solver ranks", tiling.ranks, link_.solvers()));
+  const FrameLayout layout{tiling, link_.solver_index(), options_.run_id};
+  const FrameReader reader(layout);
+  const FrameImage empty_frame(layout);
+  if (empty_frame.bytes().size() > static_cast<std::size_t>(INT_MAX))
+    throw InputError(fmt::format("a stream frame of {} bytes is too long for one message: raise ranks.solver",
+                                 empty_frame.bytes().size()));
+  slots_.assign(options_.queue, Slot{empty_frame});
+  if (options_.tamper) pristine_.push_back(empty_frame);
+  agreed_acknowledged_.assign(link_.learners(), -1);
+  agreed_handed_.assign(link_.learners(), -1);
+  std::vector<std::int64_t> digests(link_.solvers(), 0);
+  digests[link_.solver_index()] = static_cast<std::int64_t>(reader.template_digest());
+  link_.check_templates(digests);
+  for (int l = 0; l < link_.learners(); ++l) {
+    lanes_.push_back(std::make_unique<Lane>());
+    Lane& lane = *lanes_.back();
+    lane.last_answer = Clock::now();
+    MPI_Irecv(&lane.ack, sizeof lane.ack, MPI_BYTE, link_.learner_rank(l), kAckTag, link_.comm(), &lane.ack_request);
+  }
+}
+
+StreamProducer::~StreamProducer() {
+  for (auto& lane : lanes_) {
+    if (lane->ack_request == MPI_REQUEST_NULL) continue;
+    MPI_Cancel(&lane->ack_request);
+    MPI_Wait(&lane->ack_request, MPI_STATUS_IGNORE);
+  }
+  // A send that is still open after a failed run reads from its frame: that memory is left to MPI.
+  const bool sending =
+      std::any_of(slots_.begin(), slots_.end(), [](const Slot& s) { return s.send != MPI_REQUEST_NULL; });
+  if (sending) new std::vector<Slot>(std::move(slots_));
+}
+
+bool StreamProducer::push(const SampleInfo& info, std::span<const float* const> payload) {
+  if (info.number <= last_pushed_)
+    throw RunError(fmt::format("stream: sample {} was pushed after sample {}", info.number, last_pushed_));
+  last_pushed_ = info.number;
+  progress();
+  {
+    const Stopwatch stall(stall_seconds_);
+    Backoff backoff;
+    agree(false);
+    const auto full = [&] { return static_cast<int>(admitted_.size()) >= options_.queue; };
+    while (full() && options_.when_full == WhenFull::block) {
+      backoff.pause();
+      progress();
+      if (agree(late(stall.start()))) throw_stuck(stall.start());
+    }
+    ++ledger_.produced;
+    if (full() && options_.when_full == WhenFull::drop_oldest) {
+      const auto oldest = std::find_if(admitted_.begin(), admitted_.end(), [&](std::int64_t sample) {
+        return sample > agreed_handed_[link_.learner_of(sample)];
+      });
+      if (oldest != admitted_.end()) drop(*oldest);
+    }
+    if (full()) {
+      ++ledger_.dropped;
+      return false;
+    }
+  }
+  Slot& slot = free_slot();
+  slot.image.patch({info, weights_version_}, payload);
+  slot.sample = info.number;
+  slot.state = State::waiting;
+  slot.acknowledged = false;
+  slot.since = Clock::now();
+  lanes_[link_.learner_of(info.number)]->slots.push_back(static_cast<int>(&slot - slots_.data()));
+  admitted_.push_back(info.number);
+  hand_over();
+  return true;
+}
+
+void StreamProducer::progress() {
+  complete();
+  hand_over();
+}
+
+void StreamProducer::complete() {
+  for (int l = 0; l < link_.learners(); ++l) {
+    for (int done = 1; done;) {
+      Lane& lane = *lanes_[l];
+      if (lane.ack_request == MPI_REQUEST_NULL) break;
+      if (MPI_Test(&lane.ack_request, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS)
+        throw RunError("stream: MPI failed to receive an acknowledgement of " + link_.learner_name(l));
+      if (done) take_ack(l);
+    }
+  }
+  for (Slot& slot : slots_) {
+    int done = 1;
+    if (slot.send != MPI_REQUEST_NULL && MPI_Test(&slot.send, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS)
+      throw RunError(fmt::format("stream: MPI failed to send sample {}", slot.sample));
+    if (done && slot.acknowledged) {
+      slot.state = State::free;
+      slot.acknowledged = false;
+      // A fault test may have spoiled bytes that patch() does not write.
+      if (options_.tamper) slot.image = pristine_.front();
+    }
+  }
+}
+
+void StreamProducer::take_ack(int learner) {
+  Lane& lane = *lanes_[learner];
+  const AckMessage ack = lane.ack;
+  MPI_Irecv(&lane.ack, sizeof lane.ack, MPI_BYTE, link_.learner_rank(learner), kAckTag, link_.comm(),
+            &lane.ack_request);
+  const bool due =
+      !lane.slots.empty() && slots_[lane.slots.front()].state == State::handed && ack.count == lane.sent - lane.handed;
+  const std::int64_t sample = due ? slots_[lane.slots.front()].sample : -1;
+  if (!due || (ack.outcome != Outcome::rejected && ack.sample != sample))
+    throw RunError(fmt::format("stream: {} acknowledged sample {}, which is not the oldest on the way to it",
+                               link_.learner_name(learner), ack.sample));
+  slots_[lane.slots.front()].acknowledged = true;
+  lane.slots.pop_front();
+  --lane.handed;
+  lane.last_acknowledged = sample;
+  lane.last_answer = Clock::now();
+  if (ack.outcome == Outcome::delivered)
+    ++ledger_.delivered;
+  else if (ack.outcome == Outcome::rejected)
+    ++ledger_.rejected;
+  else
+    ++ledger_.dropped;
+}
+
+void StreamProducer::hand_over() {
+  for (int l = 0; l < link_.learners(); ++l) {
+    Lane& lane = *lanes_[l];
+    while (lane.handed < options_.credits && lane.handed < static_cast<std::int64_t>(lane.slots.size())) {
+      Slot& slot = slots_[lane.slots[lane.handed]];
+      std::size_t bytes = slot.image.bytes().size();
+      if (options_.tamper) bytes = options_.tamper(slot.sample, slot.image.bytes());
+      if (MPI_Isend(slot.image.bytes().data(), static_cast<int>(bytes), MPI_BYTE, link_.learner_rank(l), kFrameTag,
+                    link_.comm(), &slot.send) != MPI_SUCCESS)
+        throw RunError(fmt::format("stream: MPI refused to send sample {}", slot.sample));
+      slot.state = State::handed;
+      slot.since = Clock::now();
+      lane.last_handed = slot.sample;
+      ++lane.handed;
+      ++lane.sent;
+      ledger_.bytes += static_cast<std::int64_t>(bytes);
+    }
+  }
+}
+
+bool StreamProducer::agree(bool late) {
+  std::vector<std::int64_t> state;
+  for (const auto& lane : lanes_) {
+    state.push_back(-lane->last_acknowledged);  // the greatest of the negatives: acknowledged everywhere
+    state.push_back(lane->last_handed);         // handed to MPI anywhere
+  }
+  state.push_back(late ? 1 : 0);
+  // Nothing is handed over during the reduction: what it tells must still hold when the decision is taken.
+  link_.allreduce(link_.side_comm(), state, MPI_MAX,
+                  fmt::format("the other solver ranks to reach sample {}", last_pushed_), [this] { complete(); });
+  for (int l = 0; l < link_.learners(); ++l) {
+    agreed_acknowledged_[l] = -state[2 * l];
+    agreed_handed_[l] = state[2 * l + 1];
+  }
+  std::erase_if(admitted_,
+                [&](std::int64_t sample) { return sample <= agreed_acknowledged_[link_.learner_of(sample)]; });
+  return state.back() != 0;
+}
+
+void StreamProducer::drop(std::int64_t sample) {
+  Lane& lane = *lanes_[link_.learner_of(sample)];
+  const auto place =
+      std::find_if(lane.slots.begin(), lane.slots.end(), [&](int slot) { return slots_[slot].sample == sample; });
+  slots_[*place].state = State::free;
+  lane.slots.erase(place);
+  std::erase(admitted_, sample);
+  ++ledger_.dropped;
+}
+
+StreamProducer::Slot& StreamProducer::free_slot() {
+  // All ranks have the acknowledgement, but MPI may not yet have said that the send itself is over.
+  const auto start = Clock::now();
+  for (Backoff backoff;; backoff.pause()) {
+    for (Slot& slot : slots_)
+      if (slot.state == State::free) return slot;
+    complete();
+    if (late(start)) throw_stuck(start);
+  }
+}
+
+bool StreamProducer::empty() const {
+  return std::all_of(slots_.begin(), slots_.end(), [](const Slot& s) { return s.state == State::free; });
+}
+
+bool StreamProducer::late(Clock::time_point start) const {
+  if (seconds_since(start) <= options_.deadline_seconds) return false;
+  // A learner that answers is slow, not lost: its last answer restarts the clock.
+  for (const auto& lane : lanes_)
+    if (!lane->slots.empty() && seconds_since(lane->last_answer) > options_.deadline_seconds) return true;
+  return std::all_of(lanes_.begin(), lanes_.end(), [](const auto& lane) { return lane->slots.empty(); });
+}
+
+void StreamProducer::throw_stuck(Clock::time_point start) const {
+  const Slot* oldest = nullptr;
+  for (const Slot& slot : slots_)
+    if (slot.state != State::free && (oldest == nullptr || slot.sample < oldest->sample)) oldest = &slot;
+  if (oldest == nullptr) link_.throw_late("another solver rank's place in the queue", start);
+  link_.throw_late(fmt::format("{} to acknowledge sample {}, {} {:.1f} s ago (queue of {}, {} in flight)",
+                               link_.learner_name(link_.learner_of(oldest->sample)), oldest->sample,
+                               oldest->state == State::handed ? "sent" : "queued", seconds_since(oldest->since),
+                               options_.queue, ledger().in_flight),
+                   start);
+}
+
+void StreamProducer::drain() {
+  const Stopwatch stall(stall_seconds_);
+  Backoff backoff;
+  for (progress(); !empty(); progress()) {
+    if (late(stall.start())) throw_stuck(stall.start());
+    backoff.pause();
+  }
+}
+
+Ledger StreamProducer::finish() {
+  if (finished_) throw RunError("stream: a producer was finished twice");
+  drain();
+  finished_ = true;
+  // A message of a few words; it may outlive this call when a learner never comes for it.
+  auto end = std::make_unique<std::vector<EndMessage>>(link_.learners());
+  const Stopwatch stall(stall_seconds_);
+  for (int l = 0; l < link_.learners(); ++l) {
+    (*end)[l] = {lanes_[l]->sent, ledger_.produced};
+    MPI_Request request;
+    MPI_Isend(&(*end)[l], sizeof(EndMessage), MPI_BYTE, link_.learner_rank(l), kEndTag, link_.comm(), &request);
+    try {
+      link_.wait(request, link_.learner_name(l) + " to take the end of the stream");
+    } catch (...) {
+      (void)end.release();
+      throw;
+    }
+  }
+  const StreamLink::Totals totals = link_.exchange(ledger());
+  for (auto& lane : lanes_) {
+    MPI_Cancel(&lane->ack_request);
+    MPI_Wait(&lane->ack_request, MPI_STATUS_IGNORE);
+  }
+  link_.set_quiet();
+  check_closed(totals.producers, totals.learners);
+  return totals.producers;
+}
+
+Ledger StreamProducer::ledger() const {
+  Ledger now = ledger_;
+  for (const auto& lane : lanes_) now.in_flight += static_cast<std::int64_t>(lane->slots.size());
+  return now;
+}
+
+}  // namespace tramontane

@@ -1,0 +1,96 @@
+/// The solver's end of the stream: a bounded queue of frames in front of MPI.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "src/stream/frame.hpp"
+#include "src/stream/stream_link.hpp"
+
+namespace tramontane {
+
+/// Every solver rank pushes its tiles of every sample, in the same order. Sample s goes to learner s % learners.
+///
+/// Which samples are dropped is the same on all solver ranks: each push all-reduces, per learner, the last sample that
+/// every rank knows to be acknowledged and the last one that any rank has handed to MPI. All decisions rest on these,
+/// on the samples admitted so far and on nothing else, so that all ranks take the same ones.
+class StreamProducer {
+ public:
+  /// Collective over `comm` with every StreamConsumer. Takes the memory of options.queue frames. Throws InputError for
+  /// wrong options or roles.
+  StreamProducer(MPI_Comm comm, const StreamRoles& roles, const Tiling& tiling, const StreamOptions& options);
+  StreamProducer(const StreamProducer&) = delete;
+  StreamProducer& operator=(const StreamProducer&) = delete;
+  ~StreamProducer();
+
+  /// Queues one sample; `payload` holds one pointer per variable (inputs, then targets) to this rank's (owned tiles, T,
+  /// T) floats, free again on return. Collective over the solver ranks; info.number must grow. Returns false when this
+  /// sample was dropped. Throws RunError when the deadline passes (on all solver ranks together under `block`).
+  bool push(const SampleInfo& info, std::span<const float* const> payload);
+
+  /// Lets MPI work: completes sends, takes acknowledgements, hands waiting frames on. Not collective, never waits;
+  /// call it now and then between pushes.
+  void progress();
+
+  /// Waits until nothing is in flight (as before a checkpoint). Not collective.
+  void drain();
+
+  /// Ends the stream: drains, tells the learners, exchanges and checks the ledgers (check_closed). Collective over
+  /// solvers and learners. Returns the counts of the whole stream, the same on every rank.
+  Ledger finish();
+
+  /// The counts as this rank knows them; closed at any time.
+  Ledger ledger() const;
+  void set_weights_version(std::int64_t version) { weights_version_ = version; }
+
+  /// Time spent in waits of this stream: for other solver ranks' state, for room in the queue, for the learners.
+  double stall_seconds() const { return stall_seconds_; }
+  std::size_t frame_bytes() const { return slots_.front().image.bytes().size(); }
+  /// Bytes held by the queue, fixed at the start.
+  std::size_t queue_bytes() const { return slots_.size() * frame_bytes(); }
+
+ private:
+  enum class State { free, waiting, handed };
+  struct Slot {
+    FrameImage image;
+    std::int64_t sample = -1;
+    State state = State::free;
+    bool acknowledged = false;
+    MPI_Request send = MPI_REQUEST_NULL;
+    Clock::time_point since{};  ///< when it entered its state
+  };
+  struct Lane {             // what goes to one learner
+    std::deque<int> slots;  ///< in the order of samples: handed ones, then waiting ones
+    std::int64_t last_acknowledged = -1, last_handed = -1, handed = 0, sent = 0;
+    AckMessage ack;  ///< MPI writes here
+    MPI_Request ack_request = MPI_REQUEST_NULL;
+    Clock::time_point last_answer{};
+  };
+
+  void complete();
+  void hand_over();
+  void take_ack(int learner);
+  /// Brings the solver ranks to one view; true when some rank's deadline has passed.
+  bool agree(bool late);
+  void drop(std::int64_t sample);
+  Slot& free_slot();
+  bool empty() const;
+  bool late(Clock::time_point start) const;
+  [[noreturn]] void throw_stuck(Clock::time_point start) const;
+
+  StreamOptions options_;
+  StreamLink link_;
+  std::vector<Slot> slots_;
+  std::vector<FrameImage> pristine_;  ///< one, for fault tests only
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  std::deque<std::int64_t> admitted_;  ///< samples not known by all ranks to be acknowledged: the same on all ranks
+  std::vector<std::int64_t> agreed_acknowledged_, agreed_handed_;
+  Ledger ledger_;
+  std::int64_t last_pushed_ = -1, weights_version_ = 0;
+  double stall_seconds_ = 0;
+  bool finished_ = false;
+};
+
+}  // namespace tramontane

@@ -1,0 +1,304 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "kernels/errors.hpp"
+#include "src/stream/stream.hpp"
+#include "stream_fixtures.hpp"
+
+namespace tramontane {
+namespace {
+
+using test::info_of;
+using test::OwnedTiles;
+using test::world_rank;
+using test::world_size;
+
+/// Every split of the ranks at hand into at least one solver and one or two learners.
+std::vector<StreamRoles> splits() {
+  std::vector<StreamRoles> all;
+  for (int learners = 1; learners <= 2 && learners < world_size(); ++learners) {
+    StreamRoles roles;
+    // Learners among the solvers, not after them: ranks and indices must not be mixed up.
+    for (int rank = 0; rank < world_size(); ++rank)
+      (rank >= 1 && rank <= learners ? roles.learners : roles.solvers).push_back(rank);
+    all.push_back(roles);
+  }
+  return all;
+}
+
+int index_in(const std::vector<int>& list, int rank) {
+  const auto at = std::find(list.begin(), list.end(), rank);
+  return at == list.end() ? -1 : static_cast<int>(at - list.begin());
+}
+
+StreamOptions options_of(WhenFull policy, int queue = 3) {
+  StreamOptions options;
+  options.queue = queue;
+  options.when_full = policy;
+  options.deadline_seconds = 60;
+  options.run_id = "test";
+  return options;
+}
+
+struct StreamResult {
+  Ledger totals;
+  std::vector<std::int64_t> taken;   // learners: sample numbers
+  std::vector<std::int64_t> pushed;  // solvers: admitted sample numbers
+  std::string rejection;
+};
+
+/// Streams `samples` samples; the learner sleeps `slow` before each look. Checks every sample it gets.
+StreamResult run_stream(const StreamRoles& roles, const StreamOptions& options, int samples,
+                        std::chrono::milliseconds slow = {}) {
+  const Tiling g(4, 2, static_cast<int>(roles.solvers.size()));
+  StreamResult out;
+  if (const int solver = index_in(roles.solvers, world_rank()); solver >= 0) {
+    StreamProducer producer(MPI_COMM_WORLD, roles, g, options);
+    const std::size_t memory = producer.queue_bytes();
+    for (int s = 0; s < samples; ++s) {
+      if (producer.push(info_of(s), OwnedTiles(g, solver, s).pointers)) out.pushed.push_back(s);
+      EXPECT_TRUE(producer.ledger().closed()) << to_string(producer.ledger());
+      EXPECT_LE(producer.ledger().in_flight, options.queue);
+    }
+    EXPECT_EQ(producer.queue_bytes(), memory);
+    out.totals = producer.finish();
+  } else {
+    StreamConsumer consumer(MPI_COMM_WORLD, roles, g, options);
+    const std::size_t memory = consumer.buffer_bytes();
+    while (true) {
+      std::this_thread::sleep_for(slow);
+      const std::optional<Sample> sample = consumer.wait();
+      if (!sample) break;
+      EXPECT_TRUE(test::same(*sample, test::whole_sample(g, sample->info.number))) << sample->info.number;
+      out.taken.push_back(sample->info.number);
+    }
+    EXPECT_TRUE(consumer.finished());
+    EXPECT_EQ(consumer.buffer_bytes(), memory);
+    out.rejection = consumer.last_rejection();
+    out.totals = consumer.finish();
+  }
+  MPI_Barrier(MPI_COMM_WORLD);
+  return out;
+}
+
+/// The count of samples in `list`, summed over the ranks.
+long total(std::size_t mine) {
+  long sum = static_cast<long>(mine);
+  MPI_Allreduce(MPI_IN_PLACE, &sum, 1, MPI_LONG, MPI_SUM, MPI_COMM_WORLD);
+  return sum;
+}
+
+TEST(ParallelStream, SamplesArriveWholeAndInOrder) {
+  for (const StreamRoles& roles : splits())
+    for (const int queue : {1, 2, 5}) {
+      const int samples = 11;
+      const StreamResult out = run_stream(roles, options_of(WhenFull::block, queue), samples);
+      const int learner = index_in(roles.learners, world_rank());
+      if (learner >= 0) {
+        std::vector<std::int64_t> due;
+        for (int s = learner; s < samples; s += static_cast<int>(roles.learners.size())) due.push_back(s);
+        EXPECT_EQ(out.taken, due);
+      } else {
+        EXPECT_EQ(out.pushed.size(), static_cast<std::size_t>(samples));
+      }
+      EXPECT_EQ(out.totals.produced, samples);
+      EXPECT_EQ(out.totals.delivered, samples);
+      EXPECT_EQ(out.totals.dropped, 0);
+      EXPECT_EQ(out.totals.in_flight, 0);
+    }
+}
+
+TEST(ParallelStream, EmptyStreamEnds) {
+  for (const StreamRoles& roles : splits()) {
+    const StreamResult out = run_stream(roles, options_of(WhenFull::block), 0);
+    EXPECT_EQ(out.totals, Ledger{});
+  }
+}
+
+TEST(ParallelStream, EveryPolicyClosesUnderASlowLearner) {
+  for (const StreamRoles& roles : splits())
+    for (const WhenFull policy : {WhenFull::block, WhenFull::drop_oldest, WhenFull::drop_newest}) {
+      const int samples = 40;
+      const StreamResult out = run_stream(roles, options_of(policy, 3), samples, std::chrono::milliseconds(3));
+      EXPECT_EQ(out.totals.produced, samples);
+      EXPECT_EQ(out.totals.delivered + out.totals.dropped, samples);
+      EXPECT_EQ(total(out.taken.size()), out.totals.delivered);
+      if (policy == WhenFull::block) {
+        EXPECT_EQ(out.totals.dropped, 0);
+      }
+    }
+}
+
+// A learner that sleeps while the solver pushes everything: what is kept is known exactly.
+TEST(ParallelStream, PoliciesKeepTheRightSamples) {
+  for (const StreamRoles& roles : splits()) {
+    if (roles.learners.size() != 1) continue;
+    for (const WhenFull policy : {WhenFull::drop_oldest, WhenFull::drop_newest}) {
+      const Tiling g(4, 2, static_cast<int>(roles.solvers.size()));
+      const StreamOptions options = options_of(policy, 4);  // of which 2 go out at once
+      std::vector<std::int64_t> taken;
+      if (const int solver = index_in(roles.solvers, world_rank()); solver >= 0) {
+        StreamProducer producer(MPI_COMM_WORLD, roles, g, options);
+        for (int s = 0; s < 10; ++s) producer.push(info_of(s), OwnedTiles(g, solver, s).pointers);
+        EXPECT_EQ(producer.ledger().dropped, 6);
+        MPI_Barrier(MPI_COMM_WORLD);
+        producer.finish();
+      } else {
+        StreamConsumer consumer(MPI_COMM_WORLD, roles, g, options);
+        MPI_Barrier(MPI_COMM_WORLD);
+        while (const std::optional<Sample> sample = consumer.wait()) taken.push_back(sample->info.number);
+        consumer.finish();
+        EXPECT_EQ(taken, policy == WhenFull::drop_oldest ? (std::vector<std::int64_t>{0, 1, 8, 9})
+                                                         : (std::vector<std::int64_t>{0, 1, 2, 3}));
+      }
+    }
+  }
+}
+
+TEST(ParallelStream, BadFramesAreRejectedAndCounted) {
+  for (const StreamRoles& roles : splits()) {
+    StreamOptions options = options_of(WhenFull::block, 3);
+    const int last = roles.solvers.back();
+    // One solver rank spoils the middle (2), the end (4), the signature (6) and the length (8).
+    options.tamper = [last](std::int64_t sample, std::span<std::byte> frame) {
+      if (world_rank() == last && sample == 2) frame[frame.size() / 2] ^= std::byte{1};
+      if (world_rank() == last && sample == 4) frame[frame.size() - 1] ^= std::byte{128};
+      if (world_rank() == last && sample == 6) frame[3] ^= std::byte{4};
+      return frame.size() - (world_rank() == last && sample == 8 ? 100 : 0);
+    };
+    const StreamResult out = run_stream(roles, options, 13);
+    EXPECT_EQ(out.totals.produced, 13);
+    EXPECT_EQ(out.totals.rejected, 4);
+    EXPECT_EQ(out.totals.delivered, 9);
+    EXPECT_EQ(out.totals.dropped, 0);
+    if (index_in(roles.learners, world_rank()) == 0) {
+      for (const std::int64_t bad : {2, 4, 6, 8}) EXPECT_EQ(std::ranges::count(out.taken, bad), 0);
+      EXPECT_NE(out.rejection.find("(length)"), std::string::npos) << out.rejection;
+    }
+  }
+}
+
+TEST(ParallelStream, LearnerThatLeavesEarlyStillCloses) {
+  for (const StreamRoles& roles : splits()) {
+    const Tiling g(4, 2, static_cast<int>(roles.solvers.size()));
+    const StreamOptions options = options_of(WhenFull::block, 2);
+    Ledger totals;
+    if (const int solver = index_in(roles.solvers, world_rank()); solver >= 0) {
+      StreamProducer producer(MPI_COMM_WORLD, roles, g, options);
+      for (int s = 0; s < 9; ++s) producer.push(info_of(s), OwnedTiles(g, solver, s).pointers);
+      producer.drain();
+      EXPECT_EQ(producer.ledger().in_flight, 0);
+      totals = producer.finish();
+      EXPECT_EQ(totals.dropped, 9 - static_cast<std::int64_t>(roles.learners.size()));
+    } else {
+      StreamConsumer consumer(MPI_COMM_WORLD, roles, g, options);
+      EXPECT_TRUE(consumer.wait().has_value());
+      totals = consumer.finish();
+    }
+    EXPECT_EQ(totals.delivered, static_cast<std::int64_t>(roles.learners.size()));
+    MPI_Barrier(MPI_COMM_WORLD);
+  }
+}
+
+TEST(ParallelStream, SilentLearnerMeetsTheDeadline) {
+  const StreamRoles roles = splits().front();
+  const Tiling g(4, 2, static_cast<int>(roles.solvers.size()));
+  StreamOptions options = options_of(WhenFull::block, 2);
+  options.deadline_seconds = 0.3;
+  if (const int solver = index_in(roles.solvers, world_rank()); solver >= 0) {
+    StreamProducer producer(MPI_COMM_WORLD, roles, g, options);
+    std::string message;
+    try {
+      for (int s = 7; s < 12; ++s) producer.push(info_of(s), OwnedTiles(g, solver, s).pointers);
+    } catch (const RunError& error) {
+      message = error.what();
+    }
+    EXPECT_NE(message.find("solver rank " + std::to_string(world_rank()) + " has waited"), std::string::npos)
+        << message;
+    EXPECT_NE(message.find("learner rank 1 to acknowledge sample 7"), std::string::npos) << message;
+    EXPECT_THROW(producer.drain(), RunError);
+    EXPECT_EQ(producer.ledger().in_flight, 2);
+    MPI_Barrier(MPI_COMM_WORLD);
+  } else {
+    const StreamConsumer consumer(MPI_COMM_WORLD, roles, g, options);
+    MPI_Barrier(MPI_COMM_WORLD);
+  }
+  MPI_Barrier(MPI_COMM_WORLD);
+}
+
+TEST(ParallelStream, SilentSolverMeetsTheDeadline) {
+  const StreamRoles roles = splits().front();
+  const Tiling g(4, 2, static_cast<int>(roles.solvers.size()));
+  const StreamOptions options = options_of(WhenFull::block);
+  if (index_in(roles.solvers, world_rank()) >= 0) {
+    StreamProducer producer(MPI_COMM_WORLD, roles, g, options);
+    MPI_Barrier(MPI_COMM_WORLD);
+    producer.finish();
+  } else {
+    StreamConsumer consumer(MPI_COMM_WORLD, roles, g, options);
+    std::string message;
+    try {
+      consumer.wait(0.2);
+    } catch (const RunError& error) {
+      message = error.what();
+    }
+    EXPECT_NE(message.find("learner rank 1 has waited"), std::string::npos) << message;
+    EXPECT_NE(message.find("frames of solver rank 0"), std::string::npos) << message;
+    EXPECT_GT(consumer.idle_seconds(), 0.0);
+    MPI_Barrier(MPI_COMM_WORLD);
+    consumer.finish();  // a wait that failed has spoilt nothing
+  }
+  MPI_Barrier(MPI_COMM_WORLD);
+}
+
+// Ranks that were given different run ids find out at once, not by rejecting frames.
+TEST(ParallelStream, DifferentTemplatesAreFoundAtTheStart) {
+  const StreamRoles roles = splits().front();
+  const Tiling g(4, 2, static_cast<int>(roles.solvers.size()));
+  StreamOptions options = options_of(WhenFull::block);
+  if (index_in(roles.learners, world_rank()) >= 0) {
+    options.run_id = "other";
+    EXPECT_THROW(StreamConsumer(MPI_COMM_WORLD, roles, g, options), RunError);
+  } else {
+    EXPECT_THROW(StreamProducer(MPI_COMM_WORLD, roles, g, options), RunError);
+  }
+  MPI_Barrier(MPI_COMM_WORLD);
+}
+
+TEST(ParallelStream, OverlappingRolesAreRefused) {
+  const StreamOptions options;
+  EXPECT_THROW(StreamProducer(MPI_COMM_WORLD, {{0, 1}, {1}}, Tiling(4, 2, 2), options), InputError);
+  EXPECT_THROW(StreamProducer(MPI_COMM_WORLD, {{0}, {}}, Tiling(4, 2, 1), options), InputError);
+  EXPECT_THROW(StreamProducer(MPI_COMM_WORLD, {{0}, {99}}, Tiling(4, 2, 1), options), InputError);
+}
+
+TEST(Stream, OptionsAreChecked) {
+  EXPECT_EQ(parse_when_full("drop_oldest"), WhenFull::drop_oldest);
+  EXPECT_THROW(parse_when_full("drop"), InputError);
+  StreamOptions none, no_credit, no_time;
+  none.queue = 0;
+  no_credit.credits = 0;
+  no_time.deadline_seconds = 0;
+  for (const StreamOptions& bad : {none, no_credit, no_time}) EXPECT_THROW(check(bad), InputError);
+}
+
+TEST(Ledger, AMismatchIsAnError) {
+  const Ledger producers{10, 7, 2, 0, 1, 800}, learners{8, 7, 0, 0, 1, 800};
+  EXPECT_NO_THROW(check_closed(producers, learners));
+  for (int k = 0; k < 7; ++k) {
+    Ledger p = producers, l = learners;
+    (k == 0   ? p.produced
+     : k == 1 ? p.in_flight
+     : k == 2 ? p.dropped
+     : k == 3 ? l.delivered
+     : k == 4 ? l.rejected
+     : k == 5 ? l.bytes
+              : p.bytes) += 1;
+    EXPECT_THROW(check_closed(p, l), RunError) << k;
+  }
+}
+
+}  // namespace
+}  // namespace tramontane
