@@ -1,10 +1,12 @@
 #include "src/program/commands.hpp"
 
 #include "kernels/errors.hpp"
+#include "src/coupled/solver_run.hpp"
 
 namespace tramontane {
 
-int command_run(const CommandContext&) {
+int command_run(const CommandContext& context) {
+  if (context.deck.surrogate.kind == SurrogateKind::none) return run_solver_alone(context);
   throw RunError("the coupled run is not linked into this program");
 }
 int command_train(const CommandContext&) {

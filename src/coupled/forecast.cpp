@@ -196,9 +196,9 @@ Scores Forecast::anomaly_correlation() const {
 ForecastSummary Forecast::scores() const {
   ForecastSummary out;
   out.lead_hours = lead_hours_;
-  out.starts = start_names();
+  out.start_months = start_names();
   std::vector<int> all;
-  for (std::size_t start = 0; start < out.starts.size(); ++start) all.push_back(static_cast<int>(start));
+  for (std::size_t start = 0; start < out.start_months.size(); ++start) all.push_back(static_cast<int>(start));
   out.rmse = rmse(all);
   out.acc = anomaly_correlation();
   if (hybrid_seconds_ > 0) {

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "physics/initial_state.hpp"
 #include "physics/integrator.hpp"
 #include "physics/shallow_water.hpp"
 #include "src/deck/deck.hpp"
