@@ -11,8 +11,8 @@
 #include "src/output/cf_writer.hpp"
 #include "src/output/latlon_writer.hpp"
 #include "src/output/metrics.hpp"
-#include "src/program/collective_guard.hpp"
 #include "src/output/run_folder.hpp"
+#include "src/program/collective_guard.hpp"
 #include "src/program/progress.hpp"
 #include "src/program/signals.hpp"
 
