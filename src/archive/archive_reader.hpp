@@ -1,0 +1,60 @@
+/// Reads the samples of an archive, for offline training. Serial; the number of ranks that wrote does not matter.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "kernels/sample.hpp"
+#include "kernels/tiling.hpp"
+#include "src/hdf5_handles.hpp"
+
+namespace tramontane {
+
+/// Every fault of a file is an InputError of one sentence that names the file.
+class ArchiveReader {
+ public:
+  /// Checks that the file exists, is HDF5 and whole, is an archive of this version, and holds every variable of
+  /// sample_inputs() and sample_targets() in the expected shape and units.
+  explicit ArchiveReader(const std::string& path);
+
+  std::int64_t size() const { return static_cast<std::int64_t>(infos_.size()); }
+  const SampleInfo& info(std::int64_t k) const { return infos_.at(static_cast<std::size_t>(k)); }
+  /// Reads sample k in [0, size()). Throws InputError when its checksum does not match or it holds NaN or infinity.
+  Sample read(std::int64_t k) const;
+  /// Reads every sample once, as read() does.
+  void verify() const;
+
+  int n() const { return tiling_.n; }
+  int tiles_per_edge() const { return tiling_.tiles_per_edge; }
+  double interval_seconds() const { return interval_seconds_; }
+  const std::string& run_id() const { return run_id_; }
+  const std::string& code_version() const { return code_version_; }
+  const std::string& source() const { return source_; }
+  /// False when the writing run ended early: then size() counts the samples of its last flush.
+  bool complete() const { return complete_; }
+  /// Cell centres (degrees) and areas (m2), (6, n, n).
+  std::vector<double> lon() const { return coordinate("lon"); }
+  std::vector<double> lat() const { return coordinate("lat"); }
+  std::vector<double> cell_area() const { return coordinate("cell_area"); }
+
+ private:
+  void open();
+  void open_variable(const std::string& group, const Variable& what);
+  void read_infos(std::int64_t samples);
+  void check_tiles(std::int64_t k, const Sample& sample) const;
+  std::vector<double> coordinate(const std::string& name) const;
+  [[noreturn]] void fail(const std::string& what) const;
+
+  std::string path_;
+  Tiling tiling_;
+  double interval_seconds_ = 0;
+  std::string run_id_, code_version_, source_;
+  bool complete_ = false;
+  std::vector<SampleInfo> infos_;
+  hdf5::Handle file_;
+  std::vector<hdf5::Handle> variables_;  // inputs, then targets
+  hdf5::Handle checksums_;
+};
+
+}  // namespace tramontane

@@ -1,0 +1,92 @@
+/// Writes samples into one HDF5 file that all solver ranks share; opens as netCDF-4 (h5py, xarray).
+///
+///   /                     attributes: Conventions, format, format_version, n, tiles_per_edge, interval_seconds,
+///                         code_version, run_id, source, samples (as of the last flush), complete (1 once closed)
+///   /input/<name>         float (sample, panel, j, i), attributes units and long_name; /target/<name> the same
+///   /number, /time, /month, /trajectory, /validation    (sample)
+///   /checksum             uint64 (sample, tile): XXH3 of the tile's floats (j, i), all inputs then all targets
+///   /lon, /lat, /cell_area    double (panel, j, i)
+///   /sample, /panel, /j, /i, /tile    dimension scales
+#pragma once
+
+#include <mpi.h>
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "kernels/sample.hpp"
+#include "kernels/tiling.hpp"
+#include "src/hdf5_handles.hpp"
+
+namespace tramontane {
+
+/// What an archive says about itself.
+struct ArchiveMeta {
+  double interval_seconds = 0;  ///< coupling interval that the targets are tendencies over, s
+  std::string code_version, run_id;
+  std::string source;  ///< what the samples were made from, for people
+  /// Cell centres (degrees east and north) and areas (m2), (6, n, n); needed on rank 0 alone.
+  std::vector<double> lon, lat, cell_area;
+  int flush_every = 16;  ///< samples between flushes: what a killed run can lose
+};
+
+/// All member functions but the getters are collective over the communicator. Between two flushes only payload reaches
+/// the disk, no metadata, so that a killed run leaves the archive as of its last flush.
+class ArchiveWriter {
+ public:
+  /// Creates or replaces `path`. Throws InputError on all ranks when that fails or a size is wrong.
+  ArchiveWriter(const std::string& path, MPI_Comm solvers, const Tiling& tiling, const ArchiveMeta& meta);
+  ArchiveWriter(const ArchiveWriter&) = delete;
+  ArchiveWriter& operator=(const ArchiveWriter&) = delete;
+  /// Closes without the complete flag when close() was not called or something failed.
+  ~ArchiveWriter();
+
+  /// Appends one sample; `payload` holds one pointer per variable (inputs, then targets) to this rank's (owned tiles,
+  /// T, T) floats. Throws RunError on all ranks together when a write fails anywhere (disk full); after that the
+  /// archive keeps what its last flush held, every further append() throws the same, and the run may go on without it.
+  void append(const SampleInfo& info, std::span<const float* const> payload);
+  /// Makes all that was appended safe against a kill.
+  void flush();
+  /// Flushes, sets the complete flag and closes. Throws RunError on all ranks when that fails.
+  void close();
+
+  std::int64_t size() const { return samples_; }
+  bool failed() const { return !failure_.empty(); }
+  /// Why writing stopped, one sentence; empty when it has not.
+  const std::string& failure() const { return failure_; }
+
+ private:
+  void create(const std::string& path, const ArchiveMeta& meta);
+  void create_coordinates(const ArchiveMeta& meta);
+  void create_series();
+  hdf5::Handle create_growing(hid_t where, const std::string& name, hid_t type, std::vector<hsize_t> row,
+                              hsize_t chunk_rows);
+  void write_field(hid_t dataset, const float* tiles);
+  void write_series(hid_t dataset, hid_t type, const void* value);
+  void write_checksums(std::span<const float* const> payload);
+  /// Runs a step; an error is kept and the next steps still run, so that all ranks make the same collective calls.
+  void attempt(const std::function<void()>& step);
+  /// Makes an error of any rank an error of all: sets failure_ and throws.
+  void agree(const std::string& what);
+  void release();
+
+  std::string path_;
+  MPI_Comm comm_ = MPI_COMM_NULL;
+  int rank_ = 0;
+  Tiling tiling_;
+  int flush_every_;
+  std::int64_t samples_ = 0;
+  std::string error_, failure_;
+  hdf5::Handle file_, transfer_;
+  std::vector<hdf5::Handle> scales_;     // sample, panel, j, i, tile
+  std::vector<hdf5::Handle> variables_;  // inputs, then targets
+  std::vector<hdf5::Handle> series_;     // number, time, month, trajectory, validation
+  hdf5::Handle checksums_;
+  int first_panel_ = 0, panels_ = 0;  // those this rank has tiles of
+  std::vector<float> panel_field_;    // (panels_, n, n)
+};
+
+}  // namespace tramontane
