@@ -1,0 +1,113 @@
+/// One kernel for everything in a network that moves cells about: halo fill, pooling, upsampling, concatenation, any
+/// composition of them, and their adjoints. Each is a sparse matrix over cells whose rows are added up in a fixed
+/// order.
+#pragma once
+
+#include <type_traits>
+
+#include "kernels/types.hpp"
+
+namespace tramontane {
+
+/// Sparse matrix over cells in compressed rows: row r of the result is sum_k weight[k] * source[k] for k in
+/// [row_begin[r], row_begin[r + 1]). Weights are powers of two, so products are exact in any precision.
+struct GatherRows {
+  int rows = 0;
+  const int* row_begin = nullptr;  ///< (rows + 1)
+  const int* source = nullptr;     ///< index of a source cell
+  const float* weight = nullptr;
+};
+
+/// Derivative of the capped leaky ReLU expressed by its output y: slope for y <= 0, 1 in between, 0 at the cap.
+template <class Scalar>
+KOKKOS_INLINE_FUNCTION Scalar capped_leaky_relu_derivative(Scalar y, Scalar slope, Scalar cap) {
+  return y > Scalar(0) ? (y < cap ? Scalar(1) : Scalar(0)) : slope;
+}
+
+/// What to gather and where to. Arrays are (cells, channels) with a channel stride of their own; the result goes to
+/// channels [target_offset, target_offset + channels) of the target, from [source_offset, ...) of the source.
+template <class Scalar>
+struct GatherArguments {
+  const Scalar* source = nullptr;
+  int source_stride = 0, source_offset = 0;
+  const Scalar* remote = nullptr;  ///< source cells with index >= local_cells, (remote cells, channels) packed
+  int local_cells = 0;
+  Scalar* target = nullptr;
+  int target_stride = 0, target_offset = 0;
+  int channels = 0;
+  bool accumulate = false;         ///< add to the target instead of overwriting it
+  const Scalar* output = nullptr;  ///< if given, shaped as the target: multiply by the activation's derivative at it
+  Scalar slope = 0, cap = 0;
+};
+
+/// Target rows = (optionally target rows +) matrix * source rows, (optionally) times the activation's derivative.
+/// On the host one row is one iteration with a vector loop over channels; on a device one thread does one channel.
+template <class Space, class Scalar>
+void gather_rows(const GatherRows& matrix, const GatherArguments<Scalar>& a) {
+  const GatherRows m = matrix;
+  const GatherArguments<Scalar> g = a;
+  if constexpr (std::is_same_v<typename Space::memory_space, Kokkos::HostSpace>) {
+    Kokkos::parallel_for("gather_rows", Kokkos::RangePolicy<Space>(0, m.rows), [=](const int row) {
+      Scalar* __restrict__ to = g.target + static_cast<std::size_t>(row) * g.target_stride + g.target_offset;
+      int k = m.row_begin[row];
+      const int end = m.row_begin[row + 1];
+      auto from = [&](int cell) {
+        return cell < g.local_cells ? g.source + static_cast<std::size_t>(cell) * g.source_stride + g.source_offset
+                                    : g.remote + static_cast<std::size_t>(cell - g.local_cells) * g.channels;
+      };
+      if (!g.accumulate) {
+        if (k == end) {
+          for (int c = 0; c < g.channels; ++c) to[c] = Scalar(0);
+        } else {
+          const Scalar* __restrict__ first = from(m.source[k]);
+          const Scalar w = m.weight[k];
+#pragma omp simd
+          for (int c = 0; c < g.channels; ++c) to[c] = w * first[c];
+          ++k;
+        }
+      }
+      for (; k < end; ++k) {
+        const Scalar* __restrict__ next = from(m.source[k]);
+        const Scalar w = m.weight[k];
+#pragma omp simd
+        for (int c = 0; c < g.channels; ++c) to[c] += w * next[c];
+      }
+      if (g.output) {
+        const Scalar* __restrict__ y = g.output + static_cast<std::size_t>(row) * g.target_stride + g.target_offset;
+#pragma omp simd
+        for (int c = 0; c < g.channels; ++c) to[c] *= capped_leaky_relu_derivative(y[c], g.slope, g.cap);
+      }
+    });
+  } else {
+    const long work = static_cast<long>(m.rows) * g.channels;
+    Kokkos::parallel_for(
+        "gather_rows", Kokkos::RangePolicy<Space>(0, work), KOKKOS_LAMBDA(const long index) {
+          const int row = static_cast<int>(index / g.channels), c = static_cast<int>(index % g.channels);
+          const std::size_t at = static_cast<std::size_t>(row) * g.target_stride + g.target_offset + c;
+          Scalar sum = g.accumulate ? g.target[at] : Scalar(0);
+          for (int k = m.row_begin[row]; k < m.row_begin[row + 1]; ++k) {
+            const int cell = m.source[k];
+            const Scalar x = cell < g.local_cells
+                                 ? g.source[static_cast<std::size_t>(cell) * g.source_stride + g.source_offset + c]
+                                 : g.remote[static_cast<std::size_t>(cell - g.local_cells) * g.channels + c];
+            sum += static_cast<Scalar>(m.weight[k]) * x;
+          }
+          if (g.output) sum *= capped_leaky_relu_derivative(g.output[at], g.slope, g.cap);
+          g.target[at] = sum;
+        });
+  }
+}
+
+/// Packs the rows of listed cells: packed (count, channels) from channels [source_offset, ...) of the source.
+template <class Space, class Scalar>
+void pack_rows(const int* cells, int count, const Scalar* source, int stride, int offset, int channels,
+               Scalar* packed) {
+  Kokkos::parallel_for(
+      "pack_rows", Kokkos::RangePolicy<Space>(0, count), KOKKOS_LAMBDA(const int k) {
+        const Scalar* from = source + static_cast<std::size_t>(cells[k]) * stride + offset;
+        Scalar* to = packed + static_cast<std::size_t>(k) * channels;
+        for (int c = 0; c < channels; ++c) to[c] = from[c];
+      });
+}
+
+}  // namespace tramontane
