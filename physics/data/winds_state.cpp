@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numbers>
 
 #include "kernels/errors.hpp"
@@ -25,15 +26,17 @@ void check_options(const WindsOptions& o) {
   require(o.smoothing_length >= 0, "the smoothing length of the winds state must be 0 or more metres");
 }
 
-/// The row of centres on a pole, by the rule of wind_at_centres.
-void mend_pole_row(const LatLonGrid& grid, int row, int beside, VectorField& v) {
+/// Replaces the row of centres on a pole, if there is one, by the rule of wind_at_centres. `inward` is the step in row
+/// number away from the pole. The mean of a smooth function over a circle around the pole is even in its radius, so
+/// (4 M(1 row) - M(2 rows)) / 3 is the value at the pole to fourth order.
+void mend_pole_row(const LatLonGrid& grid, int row, int inward, VectorField& v) {
   const int nlon = grid.nlon();
-  const double z = grid.lat[row] > 0 ? 1 : -1;
-  if (z * grid.lat[row] < 90 - 1e-6) return;
+  if (std::abs(grid.lat[row]) < 90 - 1e-6 || grid.nlat() < 5) return;
   for (int m = 0; m < 3; ++m) {
-    double mean = 0;
-    for (int i = 0; i < nlon; ++i) mean += v[m][beside * nlon + i] / nlon;
-    for (int i = 0; i < nlon; ++i) v[m][row * nlon + i] = m == 2 ? 0 : mean;
+    double pole = 0;
+    for (int i = 0; i < nlon; ++i)
+      pole += (4 * v[m][(row + inward) * nlon + i] - v[m][(row + 2 * inward) * nlon + i]) / (3 * nlon);
+    for (int i = 0; i < nlon; ++i) v[m][row * nlon + i] = m == 2 ? 0 : pole;
   }
 }
 
@@ -53,7 +56,7 @@ VectorField wind_at_centres(const LatLonGrid& grid, const std::vector<double>& e
       v[2].push_back(wind.z);
     }
   mend_pole_row(grid, 0, 1, v);
-  mend_pole_row(grid, grid.nlat() - 1, grid.nlat() - 2, v);
+  mend_pole_row(grid, grid.nlat() - 1, -1, v);
   return {interpolate_to_centres(grid, v[0], n), interpolate_to_centres(grid, v[1], n),
           interpolate_to_centres(grid, v[2], n)};
 }

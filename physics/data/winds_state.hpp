@@ -49,8 +49,8 @@ struct WindsState {
 WindsState make_winds_state(const WindsOptions& options, int n);
 
 /// Wind of (eastward, northward) components on a grid as Cartesian components at the cell centres. A row of centres on
-/// a pole is not read, because files write the mean of a component there, which is no vector: it gets the mean of the
-/// Cartesian wind in the row beside it, made tangent.
+/// a pole is not read, because files write the mean of a component there, which is no vector: it gets the value
+/// that the means of the Cartesian wind over the two rows beside it extrapolate to, made tangent.
 VectorField wind_at_centres(const LatLonGrid& grid, const std::vector<double>& eastward,
                             const std::vector<double>& northward, int n);
 
