@@ -38,6 +38,12 @@ class Reservoir {
   /// RunError when empty.
   std::vector<const Sample*> draw(std::size_t count);
 
+  /// All stored training samples, in the order of the store. Pointers hold until the next add.
+  std::vector<const Sample*> samples() const {
+    std::vector<const Sample*> all;
+    for (const Entry& entry : training_) all.push_back(entry.sample.get());
+    return all;
+  }
   std::size_t size() const { return training_.size(); }
   std::size_t unseen() const { return unseen_; }
   const std::vector<std::unique_ptr<Sample>>& validation() const { return validation_; }

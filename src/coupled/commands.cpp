@@ -1,19 +1,20 @@
 #include "src/program/commands.hpp"
 
-#include "kernels/errors.hpp"
+#include "src/coupled/coupled_run.hpp"
 #include "src/coupled/solver_run.hpp"
 
 namespace tramontane {
 
 int command_run(const CommandContext& context) {
-  if (context.deck.surrogate.kind == SurrogateKind::none) return run_solver_alone(context);
-  throw RunError("the coupled run is not linked into this program");
+  return context.deck.surrogate.kind == SurrogateKind::none ? run_solver_alone(context) : run_coupled(context);
 }
-int command_train(const CommandContext&) {
-  throw RunError("offline training is not linked into this program");
+
+int command_train(const CommandContext& context) {
+  return run_training(context);
 }
-int command_forecast(const CommandContext&) {
-  throw RunError("forecasting is not linked into this program");
+
+int command_forecast(const CommandContext& context) {
+  return run_forecast(context);
 }
 
 }  // namespace tramontane

@@ -17,7 +17,7 @@ namespace tramontane {
 
 enum class InitialCase { williamson2, rest, winds };
 enum class SurrogateKind { correction, emulator, none };
-enum class Backend { onednn, reference, stub };
+enum class SurrogateBackend { onednn, reference, stub };
 
 struct GridDeck {
   int n = 48;
@@ -69,7 +69,7 @@ struct NetworkDeck {
 };
 struct SurrogateDeck {
   SurrogateKind kind = SurrogateKind::correction;
-  Backend backend = Backend::onednn;
+  SurrogateBackend backend = SurrogateBackend::onednn;
   int coarse_n = 24;
   double interval = 3600;  ///< s
   std::optional<std::string> model;
@@ -133,7 +133,7 @@ struct Deck {
 const char* name_of(InitialCase value);
 const char* name_of(WhenFull value);
 const char* name_of(SurrogateKind value);
-const char* name_of(Backend value);
+const char* name_of(SurrogateBackend value);
 
 /// Reads a deck from YAML text. `file` names it in messages. `overrides` are "key=value", applied afterwards.
 /// Throws InputError with file, line, key and what was expected.

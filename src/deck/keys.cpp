@@ -88,9 +88,9 @@ struct Names<SurrogateKind> {
       {"correction", SurrogateKind::correction}, {"emulator", SurrogateKind::emulator}, {"none", SurrogateKind::none}};
 };
 template <>
-struct Names<Backend> {
-  static constexpr std::pair<const char*, Backend> list[] = {
-      {"onednn", Backend::onednn}, {"reference", Backend::reference}, {"stub", Backend::stub}};
+struct Names<SurrogateBackend> {
+  static constexpr std::pair<const char*, SurrogateBackend> list[] = {
+      {"onednn", SurrogateBackend::onednn}, {"reference", SurrogateBackend::reference}, {"stub", SurrogateBackend::stub}};
 };
 
 template <class Enum>
@@ -444,7 +444,7 @@ const char* name_of(WhenFull value) {
 const char* name_of(SurrogateKind value) {
   return enum_name(value);
 }
-const char* name_of(Backend value) {
+const char* name_of(SurrogateBackend value) {
   return enum_name(value);
 }
 

@@ -146,7 +146,7 @@ TEST_F(GriddedFileTest, RefusesTruncatedAndForeignFiles) {
 TEST_F(GriddedFileTest, FindsEveryMonthOfTheWinds) {
   const GriddedFile file(kWinds);
   for (int step = 0; step < 132; ++step) {
-    const Month month{1982 + step / 12, 1 + step % 12};
+    const DataMonth month{1982 + step / 12, 1 + step % 12};
     ASSERT_EQ(file.month_step("UWND", month.text()), step) << month.text();
   }
 }
@@ -177,12 +177,12 @@ TEST_F(GriddedFileTest, DropsTheDoubledMeridianOfTheRelief) {
 }
 
 TEST(MonthsOfAxis, ReadsItsUnits) {
-  EXPECT_EQ(months_of_axis({17598}, "hour since 1980-01-14 14:00:00")[0], (Month{1982, 1}));
+  EXPECT_EQ(months_of_axis({17598}, "hour since 1980-01-14 14:00:00")[0], (DataMonth{1982, 1}));
   EXPECT_EQ(months_of_axis({0, 59, 60}, "days since 2000-01-01"),
-            (std::vector<Month>{{2000, 1}, {2000, 2}, {2000, 3}}));
-  EXPECT_EQ(months_of_axis({-1}, "seconds since 2000-01-01T00:00:00Z")[0], (Month{1999, 12}));
+            (std::vector<DataMonth>{{2000, 1}, {2000, 2}, {2000, 3}}));
+  EXPECT_EQ(months_of_axis({-1}, "seconds since 2000-01-01T00:00:00Z")[0], (DataMonth{1999, 12}));
   EXPECT_THROW(months_of_axis({0}, "months since 2000-01-01"), InputError);
-  EXPECT_EQ((Month{1983, 1}.number()), 198301);
+  EXPECT_EQ((DataMonth{1983, 1}.number()), 198301);
 }
 
 // A field linear in latitude solves Laplace's equation in index space: a hole must come back exactly, but for the

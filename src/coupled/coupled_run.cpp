@@ -1,0 +1,320 @@
+#include "src/coupled/coupled_run.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <filesystem>
+
+#include "src/archive/archive_writer.hpp"
+#include "src/coupled/energy_meter.hpp"
+#include "src/coupled/forecast_report.hpp"
+#include "src/coupled/hybrid.hpp"
+#include "src/coupled/learning.hpp"
+#include "src/coupled/model_handover.hpp"
+#include "src/coupled/provenance.hpp"
+#include "src/coupled/solver_report.hpp"
+#include "src/coupled/teacher.hpp"
+#include "src/output/cf_grid.hpp"
+#include "src/output/run_folder.hpp"
+#include "src/program/collective_guard.hpp"
+
+namespace tramontane {
+
+namespace {
+
+StreamOptions stream_options(const Deck& deck) {
+  StreamOptions options;
+  options.queue = deck.stream.queue;
+  options.credits = std::min(options.credits, options.queue);
+  options.when_full = deck.stream.when_full;
+  options.deadline_seconds = deck.stream.deadline;
+  options.run_id = run_id(deck);
+  return options;
+}
+
+StreamRoles stream_roles(const RankLayout& layout) {
+  StreamRoles roles;
+  for (int rank = 0; rank < layout.total(); ++rank)
+    (layout.is_learner(rank) ? roles.learners : roles.solvers).push_back(rank);
+  return roles;
+}
+
+StreamSummary stream_summary(const Ledger& ledger) {
+  StreamSummary out;
+  out.produced = ledger.produced;
+  out.delivered = ledger.delivered;
+  out.dropped = ledger.dropped;
+  out.in_flight = ledger.in_flight;
+  out.rejected = ledger.rejected;
+  out.bytes = ledger.bytes;
+  return out;
+}
+
+std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, const Tiling& tiling) {
+  if (!deck.stream.archive) return nullptr;
+  ArchiveMeta meta;
+  meta.interval_seconds = deck.surrogate.interval;
+  meta.code_version = TRAMONTANE_VERSION;
+  meta.run_id = run_id(deck);
+  meta.source = fmt::format("winds, C{} taught to C{}", deck.grid.n, deck.surrogate.coarse_n);
+  const CfGrid grid = cubed_sphere_cf_grid(tiling.n);
+  meta.lon = grid.lon;
+  meta.lat = grid.lat;
+  meta.cell_area = grid.area;
+  return std::make_unique<ArchiveWriter>(*deck.stream.archive, solvers, tiling, meta);
+}
+
+/// What the solver ranks do, in order: stream lessons, run reference forecasts while the learner trains, take the
+/// model, run the hybrid, score. Fills in the solver's, the stream's and the forecast's groups of the summary.
+class SolverSide {
+ public:
+  SolverSide(const CommandContext& context, MPI_Comm solvers, ModelHandover& handover, MetricsWriter* metrics)
+      : context_(context),
+        deck_(context.deck),
+        comm_(solvers),
+        handover_(handover),
+        metrics_(metrics),
+        pair_(deck_, solvers, deck_.teach_months().front()) {}
+
+  void run(Summary& summary) {
+    const Tiling& tiling = pair_.coarse().grid().tiling();
+    StreamProducer producer(context_.world, stream_roles(context_.ranks), tiling, stream_options(deck_));
+    archive_ = make_archive(deck_, comm_, tiling);
+    stream_lessons(producer);
+    const Ledger ledger = producer.finish();
+    if (context_.is_root()) spdlog::info("stream closed: {}", to_string(ledger));
+    summary.stream = stream_summary(ledger);
+    summary.stream->producer_stall_seconds = producer.stall_seconds();
+
+    Forecast forecast(deck_, pair_);
+    forecast.run_references(context_.is_root());
+    const Model model = handover_.receive([](std::int64_t) {});
+    HybridCorrection correction(deck_, model, pair_);
+    forecast.run_hybrid([&](const CellFields& coarse) { return correction(coarse); }, context_.is_root());
+    write_forecasts(deck_, "run", pair_, forecast);
+    summary.forecast = report_scores(pair_, forecast, metrics_);
+    const double clamped = correction.clamped_fraction();
+    if (context_.is_root()) spdlog::info("{:.2e} of the corrections met their bounds", clamped);
+    summary.solver = solver_summary(pair_.fine(), watch_);
+  }
+
+ private:
+  void stream_lessons(StreamProducer& producer) {
+    int last_lesson = -1;
+    std::vector<const float*> payload;
+    teach(
+        deck_, pair_,
+        [&](const SampleTiles& sample) {
+          watch_lesson(sample.info.trajectory, last_lesson);
+          payload.clear();
+          for (const auto& variable : sample.variables) payload.push_back(variable.data());
+          producer.push(sample.info, payload);
+          if (archive_) archive_sample(sample.info, payload);
+        },
+        [&] { producer.progress(); }, context_.is_root());
+    if (archive_ && !archive_->failed()) archive_->close();
+  }
+
+  /// Budgets at each lesson's first sample and at its last.
+  void watch_lesson(int lesson, int& last) {
+    if (lesson != last) {
+      watch_.start(pair_.fine());
+      last = lesson;
+      seen_ = 0;
+    }
+    if (++seen_ != samples_per_lesson(deck_)) return;
+    const Budgets drift = watch_.drift(pair_.fine());
+    if (metrics_)
+      metrics_->write("solver", {{"lesson", lesson},
+                                 {"time_hours", pair_.fine().time() / 3600},
+                                 {"steps", pair_.fine().effort().steps},
+                                 {"mass_drift", drift.mass},
+                                 {"energy_drift", drift.energy},
+                                 {"enstrophy_drift", drift.potential_enstrophy},
+                                 {"seconds", pair_.fine().effort().seconds}});
+  }
+
+  /// A full disk must not end the run: the loss is said, the stream goes on.
+  void archive_sample(const SampleInfo& info, const std::vector<const float*>& payload) {
+    if (archive_->failed()) return;
+    try {
+      archive_->append(info, payload);
+    } catch (const RunError& error) {
+      if (context_.is_root()) spdlog::error("the archive ends here, the run goes on: {}", error.what());
+    }
+  }
+
+  const CommandContext& context_;
+  const Deck& deck_;
+  MPI_Comm comm_;
+  ModelHandover& handover_;
+  MetricsWriter* metrics_;
+  SolverPair pair_;
+  BudgetWatch watch_;
+  std::unique_ptr<ArchiveWriter> archive_;
+  int seen_ = 0;
+};
+
+/// What the learner ranks do: take the stream in, train, send the model and save it.
+LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, ModelHandover& handover,
+                            MetricsWriter* metrics, double& idle_seconds) {
+  const Deck& deck = context.deck;
+  const Tiling tiling(deck.surrogate.coarse_n, deck.grid.tiles_per_edge, context.ranks.solvers);
+  StreamConsumer consumer(context.world, stream_roles(context.ranks), tiling, stream_options(deck));
+  StreamSource source(consumer);
+  LearningPlan plan;
+  plan.n = deck.surrogate.coarse_n;
+  plan.interval = deck.surrogate.interval;
+  plan.training = total_samples(deck, false);
+  plan.validation = total_samples(deck, true);
+  plan.provenance = training_provenance(deck, "run");
+  const bool first = context.rank == context.ranks.solvers;
+  LearningHooks hooks;
+  hooks.after_step = [&](std::int64_t step) {
+    if (first) handover.beat(step);
+  };
+  hooks.source_ended = [&] { consumer.finish(); };
+  const LearningOutcome outcome = learn(deck, plan, source, learners, metrics, hooks);
+  idle_seconds = consumer.idle_seconds();
+  if (first) {
+    outcome.model.save(std::filesystem::path(deck.output.dir) / deck.learner.model);
+    handover.send(outcome.model);
+  }
+  return outcome.summary;
+}
+
+/// Metrics of solver and learner go to files of their own while both run, and are joined at the end.
+std::string metrics_path(const Deck& deck, const char* part) {
+  return deck.output.dir + "/metrics." + part + ".jsonl";
+}
+
+}  // namespace
+
+int run_coupled(const CommandContext& context) {
+  const Deck& deck = context.deck;
+  const double began = MPI_Wtime();
+  EnergyMeter energy;
+  const bool learner = context.ranks.is_learner(context.rank);
+  MPI_Comm role = MPI_COMM_NULL;
+  MPI_Comm_split(context.world, learner ? 1 : 0, context.rank, &role);
+  std::unique_ptr<MetricsWriter> metrics;
+  collective_guard(context.world, [&] {
+    if (context.is_root()) write_resolved_deck(deck);
+    if (context.is_root()) metrics = std::make_unique<MetricsWriter>(metrics_path(deck, "solver"));
+    if (context.rank == context.ranks.solvers) metrics = std::make_unique<MetricsWriter>(metrics_path(deck, "learner"));
+  });
+
+  Summary summary;
+  summary.command = "run";
+  summary.version = TRAMONTANE_VERSION;
+  summary.deck = deck.file;
+  summary.solver_ranks = context.ranks.solvers;
+  summary.learner_ranks = context.ranks.learners;
+  double idle_seconds = 0;
+  {
+    ModelHandover handover(context.world, context.ranks, learner ? MPI_COMM_NULL : role, deck.stream.deadline);
+    if (learner)
+      summary.learner = learner_side(context, role, handover, metrics.get(), idle_seconds);
+    else
+      SolverSide(context, role, handover, metrics.get()).run(summary);
+  }
+  metrics.reset();
+  share_learner_summary(context, summary, idle_seconds);
+  collective_guard(context.world, [&] {
+    if (!context.is_root()) return;
+    join_metrics({metrics_path(deck, "solver"), metrics_path(deck, "learner")}, deck.output.dir + "/metrics.jsonl");
+    summary.wall_seconds = MPI_Wtime() - began;
+    summary.energy = energy.read();
+    write_summary(deck.output.dir, summary);
+    spdlog::info("done in {:.0f} s; summary in {}/summary.json", summary.wall_seconds, deck.output.dir);
+  });
+  MPI_Comm_free(&role);
+  return kExitDone;
+}
+
+int run_training(const CommandContext& context) {
+  const Deck& deck = context.deck;
+  const double began = MPI_Wtime();
+  EnergyMeter energy;
+  std::unique_ptr<ArchiveSource> source;
+  std::unique_ptr<MetricsWriter> metrics;
+  collective_guard(context.world, [&] {
+    source = std::make_unique<ArchiveSource>(deck.learner.archives, context.rank, context.size);
+    if (source->n() != deck.surrogate.coarse_n)
+      throw InputError(fmt::format("the archives hold C{} but surrogate.coarse_n is {}: set surrogate.coarse_n={}",
+                                   source->n(), deck.surrogate.coarse_n, source->n()));
+    if (!context.is_root()) return;
+    write_resolved_deck(deck);
+    metrics = std::make_unique<MetricsWriter>(deck.output.dir + "/metrics.jsonl");
+  });
+  LearningPlan plan;
+  plan.n = source->n();
+  plan.interval = source->interval_seconds();
+  plan.training = source->count(false);
+  plan.validation = source->count(true);
+  plan.provenance = training_provenance(deck, "train");
+  const LearningOutcome outcome = learn(deck, plan, *source, context.world, metrics.get(), {});
+
+  Summary summary;
+  summary.command = "train";
+  summary.version = TRAMONTANE_VERSION;
+  summary.deck = deck.file;
+  summary.learner_ranks = context.size;
+  summary.learner = outcome.summary;
+  collective_guard(context.world, [&] {
+    if (!context.is_root()) return;
+    outcome.model.save(std::filesystem::path(deck.output.dir) / deck.learner.model);
+    summary.wall_seconds = MPI_Wtime() - began;
+    summary.energy = energy.read();
+    write_summary(deck.output.dir, summary);
+    spdlog::info("trained {} steps in {:.0f} s: loss {:.4f} -> {:.4f}{}; model in {}/{}", summary.learner->steps,
+                 summary.wall_seconds, summary.learner->loss_first, summary.learner->loss_last,
+                 summary.learner->validation_loss
+                     ? fmt::format(", {:.4f} on held-out months", *summary.learner->validation_loss)
+                     : std::string(),
+                 deck.output.dir, deck.learner.model);
+  });
+  return kExitDone;
+}
+
+int run_forecast(const CommandContext& context) {
+  const Deck& deck = context.deck;
+  const double began = MPI_Wtime();
+  EnergyMeter energy;
+  if (!deck.surrogate.model)
+    throw InputError(
+        "surrogate.model is none: name the model file that a run or train left, for example "
+        "--set surrogate.model=runs/quickstart/model.h5");
+  std::unique_ptr<MetricsWriter> metrics;
+  Model model;
+  collective_guard(context.world, [&] {
+    model = Model::load(*deck.surrogate.model);
+    require_fitting_model(deck, model);
+    if (!context.is_root()) return;
+    write_resolved_deck(deck);
+    metrics = std::make_unique<MetricsWriter>(deck.output.dir + "/metrics.jsonl");
+  });
+  SolverPair pair(deck, context.world, deck.forecast.starts.front());
+  HybridCorrection correction(deck, model, pair);
+  Forecast forecast(deck, pair);
+  forecast.run_references(context.is_root());
+  forecast.run_hybrid([&](const CellFields& coarse) { return correction(coarse); }, context.is_root());
+  write_forecasts(deck, "forecast", pair, forecast);
+
+  Summary summary;
+  summary.command = "forecast";
+  summary.version = TRAMONTANE_VERSION;
+  summary.deck = deck.file;
+  summary.solver_ranks = context.size;
+  summary.forecast = report_scores(pair, forecast, metrics.get());
+  summary.solver = solver_summary(pair.fine(), BudgetWatch());
+  collective_guard(context.world, [&] {
+    if (!context.is_root()) return;
+    summary.wall_seconds = MPI_Wtime() - began;
+    summary.energy = energy.read();
+    write_summary(deck.output.dir, summary);
+  });
+  return kExitDone;
+}
+
+}  // namespace tramontane
