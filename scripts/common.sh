@@ -16,10 +16,13 @@ step() {
   return $status
 }
 
+# Cores this process may use; nproc alone would answer with OMP_NUM_THREADS where that is set.
+cores() { env -u OMP_NUM_THREADS nproc; }
+
 # How many files to compile at once: no more than the cores there are, nor than the memory holds (1.5 GB a compiler).
 build_jobs() {
   local cores memory
-  cores=$(nproc)
+  cores=$(cores)
   memory=$(awk '/MemAvailable/ {print int($2 / 1572864)}' /proc/meminfo)
   [ "$memory" -ge 1 ] || memory=1
   echo $((cores < memory ? cores : memory))

@@ -8,6 +8,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "src/deck/checks.hpp"
+
 namespace {
 
 namespace fs = std::filesystem;
@@ -106,6 +108,22 @@ TEST_F(Program, CheckPrintsAPlanAndWritesNothing) {
   for (const char* word : {"4 rank(s)", "solver", "13824 cells", "wall time"})
     EXPECT_NE(result.out.find(word), std::string::npos) << word << "\n" << result.out;
   EXPECT_FALSE(fs::exists(folder_ / "run"));
+}
+
+TEST_F(Program, EveryDeckOfInputsPassesItsCheck) {
+  // Data, archives and models need not be there: what is held here is that keys and numbers make sense together.
+  int decks = 0;
+  for (const auto& entry : fs::directory_iterator(TRAMONTANE_SOURCE_DIR "/inputs")) {
+    if (entry.path().extension() != ".yaml") continue;
+    const std::string name = entry.path().stem();
+    const tramontane::Command command = name == "train-offline" ? tramontane::Command::train
+                                        : name == "forecast"    ? tramontane::Command::forecast
+                                                                : tramontane::Command::run;
+    const tramontane::Deck deck = tramontane::read_deck(entry.path().string());
+    EXPECT_NO_THROW(tramontane::check_deck(deck, command, tramontane::least_ranks(deck, command))) << name;
+    ++decks;
+  }
+  EXPECT_GE(decks, 6);
 }
 
 TEST_F(Program, OnSeveralRanksOneSentenceIsSaidAndAllEnd) {

@@ -10,6 +10,7 @@
 #include "kernels/errors.hpp"
 #include "src/deck/keys.hpp"
 #include "src/output/metrics.hpp"
+#include "src/output/report.hpp"
 #include "src/output/run_folder.hpp"
 #include "src/output/summary.hpp"
 #include "src/program/progress.hpp"
@@ -107,6 +108,29 @@ TEST_F(Records, FolderIsProvedWritableAndLeftClean) {
   deck.output.dir = (folder_ / "file" / "b").string();
   EXPECT_NE(why_not_writable(deck.output.dir), "");
   EXPECT_THROW(prepare_output_folder(deck), InputError);
+}
+
+TEST_F(Records, ReportComesFromTheScriptAndItsFailureIsNoError) {
+  Deck deck;
+  deck.output.dir = folder_.string();
+  const fs::path script = folder_ / "plot.py";
+  const auto write_script = [&](const std::string& body) {
+    std::ofstream(script) << "#!/bin/sh\n" << body;
+    fs::permissions(script, fs::perms::owner_all);
+  };
+  setenv("TRAMONTANE_SCRIPTS", folder_.c_str(), 1);
+  EXPECT_FALSE(make_report(deck));  // no script
+  write_script("touch \"$1/report.html\"\n");
+  EXPECT_TRUE(make_report(deck));
+  EXPECT_TRUE(fs::exists(folder_ / "report.html"));
+  write_script("exit 1\n");
+  EXPECT_FALSE(make_report(deck));
+  write_script("exec sleep 60\n");
+  EXPECT_FALSE(make_report(deck, 0.1));
+  deck.output.plots = false;
+  write_script("exit 0\n");
+  EXPECT_FALSE(make_report(deck));
+  unsetenv("TRAMONTANE_SCRIPTS");
 }
 
 TEST(Progress, TextTellsRateAndTimeLeft) {
