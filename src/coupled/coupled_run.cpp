@@ -15,6 +15,7 @@
 #include "src/coupled/solver_report.hpp"
 #include "src/coupled/teacher.hpp"
 #include "src/output/cf_grid.hpp"
+#include "src/output/report.hpp"
 #include "src/output/run_folder.hpp"
 #include "src/program/collective_guard.hpp"
 
@@ -126,7 +127,7 @@ class SolverSide {
     const Budgets drift = watch_.drift(pair_.fine());
     if (metrics_)
       metrics_->write("solver", {{"lesson", lesson},
-                                 {"time_hours", pair_.fine().time() / 3600},
+                                 {"lesson_seconds", pair_.fine().time()},
                                  {"steps", pair_.fine().effort().steps},
                                  {"mass_drift", drift.mass},
                                  {"energy_drift", drift.energy},
@@ -227,93 +228,9 @@ int run_coupled(const CommandContext& context) {
     summary.energy = energy.read();
     write_summary(deck.output.dir, summary);
     spdlog::info("done in {:.0f} s; summary in {}/summary.json", summary.wall_seconds, deck.output.dir);
+    make_report(deck);
   });
   MPI_Comm_free(&role);
-  return kExitDone;
-}
-
-int run_training(const CommandContext& context) {
-  const Deck& deck = context.deck;
-  const double began = MPI_Wtime();
-  EnergyMeter energy;
-  std::unique_ptr<ArchiveSource> source;
-  std::unique_ptr<MetricsWriter> metrics;
-  collective_guard(context.world, [&] {
-    source = std::make_unique<ArchiveSource>(deck.learner.archives, context.rank, context.size);
-    if (source->n() != deck.surrogate.coarse_n)
-      throw InputError(fmt::format("the archives hold C{} but surrogate.coarse_n is {}: set surrogate.coarse_n={}",
-                                   source->n(), deck.surrogate.coarse_n, source->n()));
-    if (!context.is_root()) return;
-    write_resolved_deck(deck);
-    metrics = std::make_unique<MetricsWriter>(deck.output.dir + "/metrics.jsonl");
-  });
-  LearningPlan plan;
-  plan.n = source->n();
-  plan.interval = source->interval_seconds();
-  plan.training = source->count(false);
-  plan.validation = source->count(true);
-  plan.provenance = training_provenance(deck, "train");
-  const LearningOutcome outcome = learn(deck, plan, *source, context.world, metrics.get(), {});
-
-  Summary summary;
-  summary.command = "train";
-  summary.version = TRAMONTANE_VERSION;
-  summary.deck = deck.file;
-  summary.learner_ranks = context.size;
-  summary.learner = outcome.summary;
-  collective_guard(context.world, [&] {
-    if (!context.is_root()) return;
-    outcome.model.save(std::filesystem::path(deck.output.dir) / deck.learner.model);
-    summary.wall_seconds = MPI_Wtime() - began;
-    summary.energy = energy.read();
-    write_summary(deck.output.dir, summary);
-    spdlog::info("trained {} steps in {:.0f} s: loss {:.4f} -> {:.4f}{}; model in {}/{}", summary.learner->steps,
-                 summary.wall_seconds, summary.learner->loss_first, summary.learner->loss_last,
-                 summary.learner->validation_loss
-                     ? fmt::format(", {:.4f} on held-out months", *summary.learner->validation_loss)
-                     : std::string(),
-                 deck.output.dir, deck.learner.model);
-  });
-  return kExitDone;
-}
-
-int run_forecast(const CommandContext& context) {
-  const Deck& deck = context.deck;
-  const double began = MPI_Wtime();
-  EnergyMeter energy;
-  if (!deck.surrogate.model)
-    throw InputError(
-        "surrogate.model is none: name the model file that a run or train left, for example "
-        "--set surrogate.model=runs/quickstart/model.h5");
-  std::unique_ptr<MetricsWriter> metrics;
-  Model model;
-  collective_guard(context.world, [&] {
-    model = Model::load(*deck.surrogate.model);
-    require_fitting_model(deck, model);
-    if (!context.is_root()) return;
-    write_resolved_deck(deck);
-    metrics = std::make_unique<MetricsWriter>(deck.output.dir + "/metrics.jsonl");
-  });
-  SolverPair pair(deck, context.world, deck.forecast.starts.front());
-  HybridCorrection correction(deck, model, pair);
-  Forecast forecast(deck, pair);
-  forecast.run_references(context.is_root());
-  forecast.run_hybrid([&](const CellFields& coarse) { return correction(coarse); }, context.is_root());
-  write_forecasts(deck, "forecast", pair, forecast);
-
-  Summary summary;
-  summary.command = "forecast";
-  summary.version = TRAMONTANE_VERSION;
-  summary.deck = deck.file;
-  summary.solver_ranks = context.size;
-  summary.forecast = report_scores(pair, forecast, metrics.get());
-  summary.solver = solver_summary(pair.fine(), BudgetWatch());
-  collective_guard(context.world, [&] {
-    if (!context.is_root()) return;
-    summary.wall_seconds = MPI_Wtime() - began;
-    summary.energy = energy.read();
-    write_summary(deck.output.dir, summary);
-  });
   return kExitDone;
 }
 

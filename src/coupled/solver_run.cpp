@@ -11,6 +11,7 @@
 #include "src/output/cf_writer.hpp"
 #include "src/output/latlon_writer.hpp"
 #include "src/output/metrics.hpp"
+#include "src/output/report.hpp"
 #include "src/output/run_folder.hpp"
 #include "src/program/collective_guard.hpp"
 #include "src/program/progress.hpp"
@@ -80,6 +81,35 @@ class SolverOutput {
   std::unique_ptr<LatLonWriter> latlon_;
 };
 
+/// The deck's initial case, ready to run.
+std::unique_ptr<Simulation> start_simulation(const Deck& deck, std::shared_ptr<const Grid> grid, MPI_Comm comm) {
+  const double depth = deck.initial.mean_depth;
+  std::unique_ptr<Simulation> simulation;
+  switch (deck.initial.kind) {
+    case InitialCase::winds: {
+      WindsStates states(deck, grid, comm);
+      simulation = std::make_unique<Simulation>(deck, grid, comm, states.orography(deck.initial.month), depth);
+      simulation->set_fields(states.fields(deck.initial.month));
+      break;
+    }
+    case InitialCase::rest: {
+      // The reference is not the surface, so that rest is kept by the scheme's balance, not by a choice of origin.
+      const RestingState start = resting_over_relief(deck, *grid, comm);
+      simulation = std::make_unique<Simulation>(deck, grid, comm, start.orography, depth);
+      simulation->set_fields(start.fields);
+      break;
+    }
+    case InitialCase::williamson2: {
+      const AnalyticCase start = williamson2(deck.initial.alpha_deg * kQuarterPi / 45.0);
+      simulation = std::make_unique<Simulation>(deck, grid, comm, cell_means(*grid, start.orography),
+                                                start.reference_height, start.coriolis);
+      set_state(simulation->solver(), start, simulation->state());
+      break;
+    }
+  }
+  return simulation;
+}
+
 }  // namespace
 
 int run_solver_alone(const CommandContext& context) {
@@ -88,19 +118,7 @@ int run_solver_alone(const CommandContext& context) {
   EnergyMeter energy;
   const auto grid =
       std::make_shared<const Grid>(Tiling(deck.grid.n, deck.grid.tiles_per_edge, context.size), context.rank);
-  const bool winds = deck.initial.kind == InitialCase::winds;
-  std::unique_ptr<Simulation> simulation;
-  if (winds) {
-    WindsStates states(deck, grid, context.world);
-    simulation = std::make_unique<Simulation>(deck, grid, context.world, states.orography(deck.initial.month),
-                                              deck.initial.mean_depth);
-    simulation->set_fields(states.fields(deck.initial.month));
-  } else {
-    const AnalyticCase start = analytic_case(deck.initial);
-    simulation = std::make_unique<Simulation>(deck, grid, context.world, cell_means(*grid, start.orography),
-                                              start.reference_height, start.coriolis);
-    set_state(simulation->solver(), start, simulation->state());
-  }
+  const std::unique_ptr<Simulation> simulation = start_simulation(deck, grid, context.world);
   const CellFields first = simulation->fields();
 
   const std::string deck_text = dump_deck(deck);
@@ -119,7 +137,7 @@ int run_solver_alone(const CommandContext& context) {
     for (double speed : speed_of(simulation->fields())) fastest = std::max(fastest, speed);
     MPI_Allreduce(MPI_IN_PLACE, &fastest, 1, MPI_DOUBLE, MPI_MAX, context.world);
     if (metrics)
-      metrics->write("solver", {{"time_hours", simulation->time() / 3600},
+      metrics->write("solver", {{"time_seconds", simulation->time()},
                                 {"steps", simulation->effort().steps},
                                 {"mass_drift", drift.mass},
                                 {"energy_drift", drift.energy},
@@ -150,7 +168,7 @@ int run_solver_alone(const CommandContext& context) {
   summary.deck = deck.file;
   summary.solver_ranks = context.size;
   summary.solver = solver_summary(*simulation, watch);
-  if (!winds && analytic_case(deck.initial).steady) {
+  if (deck.initial.kind != InitialCase::winds) {  // the other cases are steady: the start is the exact solution
     const CellFields last = simulation->fields();
     summary.solver->errors["h"] = error_norms(*grid, context.world, last.depth, first.depth);
     // A fluid at rest has no speed to normalise by.

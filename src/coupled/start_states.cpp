@@ -1,6 +1,9 @@
 #include "src/coupled/start_states.hpp"
 
+#include "physics/data/gridded_file.hpp"
+#include "physics/data/orography.hpp"
 #include "physics/data/winds_state.hpp"
+#include "physics/elliptic/sphere_derivatives.hpp"
 #include "src/program/collective_guard.hpp"
 
 namespace tramontane {
@@ -53,15 +56,25 @@ CellFields WindsStates::fields(Month month) {
   return made_.emplace(month, CellFields{mine[0], {mine[1], mine[2], mine[3]}}).first->second;
 }
 
-AnalyticCase analytic_case(const InitialDeck& initial) {
-  switch (initial.kind) {
-    case InitialCase::williamson2:
-      return williamson2(initial.alpha_deg * kQuarterPi / 45.0);
-    case InitialCase::rest:
-      return resting(initial.mean_depth, williamson5_mountain);
-    default:
-      throw InputError(std::string("initial.case '") + name_of(initial.kind) + "' has no analytic state");
-  }
+RestingState resting_over_relief(const Deck& deck, const Grid& grid, MPI_Comm comm) {
+  int rank = 0;
+  MPI_Comm_rank(comm, &rank);
+  const std::size_t cells = grid.tiling().cell_count();
+  std::vector<double> orography(cells);
+  double surface = 0;
+  collective_guard(comm, [&] {
+    if (rank != 0) return;
+    const GriddedFile file(deck.data.relief);
+    orography = make_orography(file.read(WindsOptions().relief), grid.n(), deck.initial.smoothing);
+    surface = deck.initial.mean_depth + area_mean(orography, grid.n());
+  });
+  MPI_Bcast(orography.data(), static_cast<int>(cells), MPI_DOUBLE, 0, comm);
+  MPI_Bcast(&surface, 1, MPI_DOUBLE, 0, comm);
+  RestingState out;
+  out.orography = tiles_from_global(grid.tiling(), orography, grid.first_tile(), grid.tile_count());
+  for (double height : out.orography) out.fields.depth.push_back(surface - height);
+  for (auto& component : out.fields.velocity) component.assign(out.orography.size(), 0.0);
+  return out;
 }
 
 }  // namespace tramontane

@@ -33,7 +33,12 @@ class WindsStates {
   std::map<Month, CellFields> made_;
 };
 
-/// The analytic case of the deck (williamson2, rest). Throws InputError for `winds`, which needs data.
-AnalyticCase analytic_case(const InitialDeck& initial);
+/// The case `rest`: a fluid at rest over the real relief, its mean depth initial.mean_depth.
+struct RestingState {
+  std::vector<double> orography;  ///< m, on owned tiles
+  CellFields fields;
+};
+/// Read on the lowest rank and dealt as above. Collective over `comm`.
+RestingState resting_over_relief(const Deck& deck, const Grid& grid, MPI_Comm comm);
 
 }  // namespace tramontane

@@ -34,8 +34,8 @@ struct InitialDeck {
   Month month{1983, 1};
   double alpha_deg = 0;
   double mean_depth = 8000;   ///< m
-  double layer_factor = 2.2;  ///< wind of the layer over wind at the surface
-  double smoothing = 1;       ///< width of the relief's smoothing in cells of the grid
+  double layer_factor = 3.0;  ///< wind of the layer over wind at the surface
+  int smoothing = 4;          ///< passes of smoothing of the relief
 };
 struct DataDeck {
   std::string winds = "/usr/share/ferret-vis/data/monthly_navy_winds.cdf";

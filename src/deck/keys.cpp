@@ -300,8 +300,8 @@ std::vector<Key> make_keys() {
              "mean depth of the fluid (cases winds, rest)"),
       number("initial.layer_factor", "", above(0), AT(initial.layer_factor),
              "wind of the layer over wind at the surface, equivalent-barotropic (case winds)"),
-      number("initial.smoothing", "cells", at_least(0), AT(initial.smoothing),
-             "smoothing of the relief, in cells of the grid (cases winds, rest)"),
+      number("initial.smoothing", "passes", at_least(0), AT(initial.smoothing),
+             "passes of smoothing of the relief: one halves waves of two cells (cases winds, rest)"),
 
       value("data.winds", "a path", AT(data.winds), "classic netCDF with monthly UWND, VWND"),
       value("data.relief", "a path", AT(data.relief), "classic netCDF with the relief ROSE"),
