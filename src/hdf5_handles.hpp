@@ -59,6 +59,8 @@ class Handle {
 
   operator hid_t() const { return id_; }
   bool open() const { return id_ >= 0; }
+  /// Gives the identifier away without closing it.
+  hid_t release() { return std::exchange(id_, -1); }
   /// Closes now and throws Hdf5Error when that fails (a file's last bytes may reach the disk only here).
   void close(const std::string& what) {
     if (id_ >= 0) check(closer_(std::exchange(id_, -1)), what);

@@ -9,7 +9,6 @@
 
 #include "kernels/errors.hpp"
 #include "src/archive/archive_format.hpp"
-#include "src/stream/checksum.hpp"
 
 namespace tramontane {
 
@@ -159,6 +158,7 @@ void ArchiveReader::check_tiles(std::int64_t k, const Sample& sample) const {
   for (int tile = 0; tile < tiling_.tile_count(); ++tile) {
     const TilePlace p = tiling_.place(tile);
     sum.reset();
+    add_info(sum, sample.info);
     for (std::size_t v = 0; v < variables_.size(); ++v) {
       const std::size_t inputs = sample_inputs().size();
       const float* field = v < inputs ? &sample.input[v * cells] : &sample.target[(v - inputs) * cells];

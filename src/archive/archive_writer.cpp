@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <filesystem>
+#include <utility>
 
 #include "src/archive/archive_format.hpp"
-#include "src/stream/checksum.hpp"
+#include "src/archive/disk_room.hpp"
 
 namespace tramontane {
 
@@ -68,8 +70,9 @@ ArchiveWriter::ArchiveWriter(const std::string& path, MPI_Comm solvers, const Ti
     agree("create the file");
     attempt([&] { create_coordinates(meta); });
     attempt([&] { create_series(); });
-    attempt([&] { hdf5::check(H5Fflush(file_, H5F_SCOPE_GLOBAL), "cannot flush the file"); });
+    attempt([&] { settle(); });
     agree("lay the file out");
+    MPI_Bcast(&settled_bytes_, 1, MPI_INT64_T, 0, comm_);
   } catch (const RunError& error) {
     release();
     MPI_Comm_free(&comm_);
@@ -78,6 +81,13 @@ ArchiveWriter::ArchiveWriter(const std::string& path, MPI_Comm solvers, const Ti
 }
 
 ArchiveWriter::~ArchiveWriter() {
+  if (std::uncaught_exceptions() > exceptions_at_start_) {
+    for (auto* list : {&variables_, &series_, &scales_})
+      for (Handle& handle : *list) (void)handle.release();
+    (void)checksums_.release();
+    (void)file_.release();
+    return;
+  }
   release();
   if (comm_ != MPI_COMM_NULL) MPI_Comm_free(&comm_);
 }
@@ -208,7 +218,8 @@ void ArchiveWriter::create_series() {
   series("trajectory", H5T_NATIVE_INT32, "trajectory", "1");
   series("validation", H5T_NATIVE_INT32, "1: held out, never trained on", "1");
   checksums_ = create_growing(file_, "checksum", H5T_NATIVE_UINT64, {static_cast<hsize_t>(tiling_.tile_count())}, 64);
-  hdf5::write_attribute(checksums_, "long_name", std::string("XXH3 of the tile's values, inputs then targets"));
+  hdf5::write_attribute(checksums_, "long_name",
+                        std::string("XXH3 of the sample's number and marks and the tile's values"));
   hdf5::attach_scale(checksums_, scales_[kSample], 0);
   hdf5::attach_scale(checksums_, scales_[kTile], 1);
 }
@@ -219,6 +230,7 @@ void ArchiveWriter::append(const SampleInfo& info, std::span<const float* const>
   if (payload.size() != variables_.size())
     throw RunError(
         fmt::format("archive {}: {} variables were given, a sample has {}", path_, payload.size(), variables_.size()));
+  make_room(info.number);
   for (std::size_t v = 0; v < variables_.size(); ++v) write_field(variables_[v], payload[v]);
   write_series(scales_[kSample], H5T_NATIVE_INT64, &samples_);
   write_series(series_[0], H5T_NATIVE_INT64, &info.number);
@@ -226,7 +238,7 @@ void ArchiveWriter::append(const SampleInfo& info, std::span<const float* const>
   write_series(series_[2], H5T_NATIVE_INT32, &info.month);
   write_series(series_[3], H5T_NATIVE_INT32, &info.trajectory);
   write_series(series_[4], H5T_NATIVE_INT32, &info.validation);
-  write_checksums(payload);
+  write_checksums(info, payload);
   agree(fmt::format("write sample {}", info.number));
   ++samples_;
   if (samples_ % flush_every_ == 0) flush();
@@ -279,13 +291,14 @@ void ArchiveWriter::write_series(hid_t dataset, hid_t type, const void* value) {
   });
 }
 
-void ArchiveWriter::write_checksums(std::span<const float* const> payload) {
+void ArchiveWriter::write_checksums(const SampleInfo& info, std::span<const float* const> payload) {
   const int owned = tiling_.owned_count(rank_);
   const std::size_t cells = static_cast<std::size_t>(tiling_.cells_per_tile());
   std::vector<std::uint64_t> sums(owned);
   Checksum sum;
   for (int k = 0; k < owned; ++k) {
     sum.reset();
+    add_info(sum, info);
     for (const float* data : payload) sum.add(data + k * cells, cells * sizeof(float));
     sums[k] = sum.value();
   }
@@ -303,17 +316,57 @@ void ArchiveWriter::write_checksums(std::span<const float* const> payload) {
   });
 }
 
+void ArchiveWriter::make_room(std::int64_t number) {
+  // Beside the payload: rows of the series and checksums, which grow by chunks, and HDF5's index of the chunks.
+  const std::int64_t payload = static_cast<std::int64_t>(variables_.size()) * tiling_.cell_count() * 4;
+  const std::int64_t index = 200 * kPanels * static_cast<std::int64_t>(variables_.size());
+  const std::int64_t reserve = (1 << 20) + 64 * 8 * static_cast<std::int64_t>(tiling_.tile_count());
+  const std::int64_t size = settled_bytes_ + (samples_ + 1 - settled_samples_) * (payload + index) + reserve;
+  attempt([&] {
+    std::string reason = file_limit_reason(size);
+    if (reason.empty() && rank_ == 0) reason = claim_room(path_, size);
+    if (!reason.empty()) throw RunError(reason);
+  });
+  try {
+    agree(fmt::format("make room for sample {}", number));
+  } catch (const RunError&) {
+    // Nothing has been written of this sample, and the last claim left room for this: close with all the others.
+    const std::string why = std::exchange(failure_, "");
+    error_.clear();
+    try {
+      close_file(false);
+    } catch (const RunError&) {
+      // `why` tells the first cause.
+    }
+    failure_ = why;
+    throw;
+  }
+}
+
+void ArchiveWriter::settle() {
+  hdf5::check(H5Fflush(file_, H5F_SCOPE_GLOBAL), "cannot flush the file");
+  // A flush cuts the file to the length in use. (HDF5's own H5Fget_filesize fails with the MPI driver.)
+  std::error_code ignored;
+  if (rank_ == 0) settled_bytes_ = static_cast<std::int64_t>(std::filesystem::file_size(path_, ignored));
+  settled_samples_ = samples_;
+}
+
 void ArchiveWriter::flush() {
   if (failed()) throw RunError(failure_);
   attempt([&] { hdf5::write_attribute(file_, "samples", samples_); });
-  attempt([&] { hdf5::check(H5Fflush(file_, H5F_SCOPE_GLOBAL), "cannot flush the file"); });
+  attempt([&] { settle(); });
   agree("flush the file");
+  MPI_Bcast(&settled_bytes_, 1, MPI_INT64_T, 0, comm_);
 }
 
 void ArchiveWriter::close() {
-  if (!file_.open()) return;
+  if (!failed() && file_.open()) close_file(true);
+}
+
+void ArchiveWriter::close_file(bool complete) {
   flush();
-  attempt([&] { hdf5::write_attribute(file_, "complete", std::int32_t{1}); });
+  // Only after the samples are safe: the flag never runs ahead of them.
+  attempt([&] { hdf5::write_attribute(file_, "complete", std::int32_t{complete}); });
   variables_.clear();
   series_.clear();
   scales_.clear();

@@ -4,7 +4,8 @@
 ///                         code_version, run_id, source, samples (as of the last flush), complete (1 once closed)
 ///   /input/<name>         float (sample, panel, j, i), attributes units and long_name; /target/<name> the same
 ///   /number, /time, /month, /trajectory, /validation    (sample)
-///   /checksum             uint64 (sample, tile): XXH3 of the tile's floats (j, i), all inputs then all targets
+///   /checksum             uint64 (sample, tile): XXH3 of number, trajectory, validation, month (int64), time
+///                         (double) and the tile's floats (j, i), all inputs then all targets
 ///   /lon, /lat, /cell_area    double (panel, j, i)
 ///   /sample, /panel, /j, /i, /tile    dimension scales
 #pragma once
@@ -12,6 +13,7 @@
 #include <mpi.h>
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <span>
 #include <string>
@@ -41,16 +43,20 @@ class ArchiveWriter {
   ArchiveWriter(const std::string& path, MPI_Comm solvers, const Tiling& tiling, const ArchiveMeta& meta);
   ArchiveWriter(const ArchiveWriter&) = delete;
   ArchiveWriter& operator=(const ArchiveWriter&) = delete;
-  /// Closes without the complete flag when close() was not called or something failed.
+  /// Closes without the complete flag when close() was not called. When an exception passes through, which other ranks
+  /// may not see, nothing is closed: that would wait for them. The file is then as of its last flush.
   ~ArchiveWriter();
 
   /// Appends one sample; `payload` holds one pointer per variable (inputs, then targets) to this rank's (owned tiles,
-  /// T, T) floats. Throws RunError on all ranks together when a write fails anywhere (disk full); after that the
-  /// archive keeps what its last flush held, every further append() throws the same, and the run may go on without it.
+  /// T, T) floats. Room on the disk is claimed first: when there is none, the archive is closed with all samples before
+  /// this one (not marked complete) and RunError is thrown on all ranks together; so it is when a write itself fails,
+  /// where the archive keeps what its last flush held at best. After either every append() throws the same; the caller
+  /// may take it for a warning and go on.
   void append(const SampleInfo& info, std::span<const float* const> payload);
   /// Makes all that was appended safe against a kill.
   void flush();
-  /// Flushes, sets the complete flag and closes. Throws RunError on all ranks when that fails.
+  /// Flushes, sets the complete flag and closes; does nothing after a failure that append() has told. Throws RunError
+  /// on all ranks when closing itself fails.
   void close();
 
   std::int64_t size() const { return samples_; }
@@ -66,7 +72,11 @@ class ArchiveWriter {
                               hsize_t chunk_rows);
   void write_field(hid_t dataset, const float* tiles);
   void write_series(hid_t dataset, hid_t type, const void* value);
-  void write_checksums(std::span<const float* const> payload);
+  void write_checksums(const SampleInfo& info, std::span<const float* const> payload);
+  void make_room(std::int64_t number);
+  /// Flushes, and notes how large the file is.
+  void settle();
+  void close_file(bool complete);
   /// Runs a step; an error is kept and the next steps still run, so that all ranks make the same collective calls.
   void attempt(const std::function<void()>& step);
   /// Makes an error of any rank an error of all: sets failure_ and throws.
@@ -74,11 +84,13 @@ class ArchiveWriter {
   void release();
 
   std::string path_;
+  int exceptions_at_start_ = std::uncaught_exceptions();
   MPI_Comm comm_ = MPI_COMM_NULL;
   int rank_ = 0;
   Tiling tiling_;
   int flush_every_;
   std::int64_t samples_ = 0;
+  std::int64_t settled_samples_ = 0, settled_bytes_ = 0;  ///< at the last flush
   std::string error_, failure_;
   hdf5::Handle file_, transfer_;
   std::vector<hdf5::Handle> scales_;     // sample, panel, j, i, tile
