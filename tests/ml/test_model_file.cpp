@@ -1,0 +1,131 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "kernels/errors.hpp"
+#include "tests/ml/learner_fixture.hpp"
+
+namespace tramontane {
+namespace {
+
+using testing::lively_model;
+using Bytes = std::vector<std::byte>;
+
+/// The message of the InputError that loading gives, or "" if it loads.
+std::string rejection(const Bytes& bytes) {
+  try {
+    Model::from_bytes(bytes, "the model");
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+bool mentions(const std::string& text, const char* what) {
+  return text.find(what) != std::string::npos;
+}
+
+class ModelFile : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() / ("tramontane_model_" + std::to_string(::getpid()));
+    std::filesystem::create_directories(folder_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  std::filesystem::path folder_;
+};
+
+TEST_F(ModelFile, RoundTripIsExact) {
+  Model model = lively_model();
+  model.provenance = R"({"months": [198301, 199107], "note": "ünïcode"})";
+  model.training_step = 1234;
+  const Bytes bytes = model.to_bytes();
+  EXPECT_EQ(Model::from_bytes(bytes, "memory"), model);
+  const auto path = folder_ / "a.h5";
+  model.save(path);
+  EXPECT_EQ(Model::load(path), model);
+  EXPECT_EQ(Model::load(path).to_bytes(), bytes);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "a.h5.partial"));
+}
+
+TEST_F(ModelFile, AnyFlippedByteIsDetected) {
+  const Bytes bytes = lively_model(2).to_bytes();
+  for (std::size_t k = 0; k < 300; ++k) {
+    // The header and the ends for certain, then anywhere.
+    const std::size_t at = k < 80    ? k
+                           : k == 80 ? 511
+                           : k == 81 ? 512
+                           : k == 82 ? bytes.size() - 1
+                                     : index_at(77, RandomStream::self_test, k, bytes.size());
+    Bytes damaged = bytes;
+    damaged[at] ^= std::byte{static_cast<unsigned char>(1 + index_at(78, RandomStream::self_test, k, 255))};
+    EXPECT_NE(rejection(damaged), "") << "byte " << at;
+  }
+}
+
+TEST_F(ModelFile, TruncationAndForeignFilesAreNamed) {
+  const Bytes bytes = lively_model(2).to_bytes();
+  for (std::size_t size : {std::size_t{0}, std::size_t{100}, std::size_t{512}}) {
+    EXPECT_TRUE(mentions(rejection(Bytes(bytes.begin(), bytes.begin() + size)), "truncated")) << size;
+  }
+  EXPECT_TRUE(mentions(rejection(Bytes(bytes.begin(), bytes.end() - 1)), "truncated"));
+  Bytes longer = bytes;
+  longer.push_back(std::byte{0});
+  EXPECT_TRUE(mentions(rejection(longer), "checksum"));
+  Bytes other = bytes;
+  const std::string text(reinterpret_cast<const char*>(bytes.data()), 64);
+  other[text.find("version 1") + 8] = std::byte{'7'};
+  EXPECT_TRUE(mentions(rejection(other), "version 7"));
+  EXPECT_TRUE(mentions(rejection(Bytes(4000, std::byte{'x'})), "not a model file"));
+  EXPECT_THROW(Model::load(folder_ / "missing.h5"), InputError);
+  EXPECT_THROW(Model::load(folder_), InputError);
+  EXPECT_THROW(lively_model(2).save(folder_ / "no" / "such" / "folder.h5"), RunError);
+}
+
+TEST_F(ModelFile, FailedSelfTestIsNamed) {
+  Model model = lively_model(2);
+  model.self_test_output[5] += 1;
+  EXPECT_TRUE(mentions(rejection(model.to_bytes()), "self-test"));
+  model = lively_model(2);
+  model.weights[3] += 0.5f;
+  EXPECT_TRUE(mentions(rejection(model.to_bytes()), "self-test"));
+  model = lively_model(2);
+  model.weights[3] = NAN;
+  EXPECT_TRUE(mentions(rejection(model.to_bytes()), "self-test"));
+}
+
+TEST_F(ModelFile, ContradictionsAreNotWritten) {
+  Model model = lively_model(2);
+  model.weights.pop_back();
+  EXPECT_THROW(model.to_bytes(), InputError);
+  model = lively_model(2);
+  model.normaliser.bound.pop_back();
+  EXPECT_THROW(model.to_bytes(), InputError);
+}
+
+TEST_F(ModelFile, AnotherRunsModelIsRefused) {
+  const Model model = lively_model(2);
+  ModelExpectation run;
+  run.kind = "correction";
+  run.n = 8;
+  run.interval_seconds = 3600;
+  run.inputs = sample_inputs();
+  run.targets = sample_targets();
+  run.statics = model.statics;
+  EXPECT_NO_THROW(model.require(run));
+  auto refused = [&](auto change) {
+    ModelExpectation other = run;
+    change(other);
+    EXPECT_THROW(model.require(other), InputError);
+  };
+  refused([](ModelExpectation& e) { e.kind = "emulator"; });
+  refused([](ModelExpectation& e) { e.n = 24; });
+  refused([](ModelExpectation& e) { e.interval_seconds = 1800; });
+  refused([](ModelExpectation& e) { e.inputs->pop_back(); });
+  refused([](ModelExpectation& e) { (*e.targets)[0].units = "km"; });
+  refused([](ModelExpectation& e) { (*e.statics)[0].name = "latitude"; });
+}
+
+}  // namespace
+}  // namespace tramontane
