@@ -18,6 +18,16 @@ struct Ledger {
   /// produced = delivered + dropped + in flight + rejected.
   bool closed() const { return produced == delivered + dropped + in_flight + rejected; }
   bool operator==(const Ledger&) const = default;
+  /// Adds what an earlier part of the run has counted (a resumed stream starts from zero).
+  Ledger& operator+=(const Ledger& other) {
+    produced += other.produced;
+    delivered += other.delivered;
+    dropped += other.dropped;
+    in_flight += other.in_flight;
+    rejected += other.rejected;
+    bytes += other.bytes;
+    return *this;
+  }
 };
 
 /// One line: "produced 9 = delivered 7 + dropped 1 + in flight 0 + rejected 1".

@@ -206,7 +206,8 @@ TEST(ParallelStream, SilentLearnerMeetsTheDeadline) {
   const StreamRoles roles = splits().front();
   const Tiling g(4, 2, static_cast<int>(roles.solvers.size()));
   StreamOptions options = options_of(WhenFull::block, 2);
-  options.deadline_seconds = 0.3;
+  options.deadline_seconds = 1;  // long enough to start on a busy machine
+  MPI_Barrier(MPI_COMM_WORLD);
   if (const int solver = index_in(roles.solvers, world_rank()); solver >= 0) {
     StreamProducer producer(MPI_COMM_WORLD, roles, g, options);
     std::string message;
