@@ -1,7 +1,8 @@
 # Compiler options shared by every target of the project, carried by one interface target.
 add_library(tramontane_options INTERFACE)
 target_include_directories(tramontane_options INTERFACE "${PROJECT_SOURCE_DIR}")
-target_compile_definitions(tramontane_options INTERFACE TRAMONTANE_VERSION="${PROJECT_VERSION}")
+target_compile_definitions(tramontane_options INTERFACE TRAMONTANE_VERSION="${PROJECT_VERSION}"
+                                                       OMPI_SKIP_MPICXX)  # Open MPI's retired C++ bindings
 
 # -fno-math-errno and -fno-trapping-math let square roots and upwind selects vectorise; neither changes
 # a result. Reassociation stays off: results must not depend on how a loop was unrolled.
