@@ -1,32 +1,11 @@
 /// Reference kernels of a network's convolutions: plain loops over channels-last arrays, for any scalar. They define
 /// what the fast back ends must compute; they are written for clarity first.
-///
-/// Shapes: x (images, height + kernel - 1, width + kernel - 1, in_stride), y (images, height, width, out_stride),
-/// weights (kernel, kernel, in_channels, out_channels), bias (out_channels). Channels beyond in_channels or
-/// out_channels are padding: ignored on input, written as zero on output.
 #pragma once
 
+#include "kernels/network_extents.hpp"
 #include "kernels/types.hpp"
 
 namespace tramontane {
-
-struct ConvolutionExtents {
-  int images, height, width, kernel;
-  int in_channels, out_channels;
-  int in_stride, out_stride;
-
-  KOKKOS_INLINE_FUNCTION int padded_height() const { return height + kernel - 1; }
-  KOKKOS_INLINE_FUNCTION int padded_width() const { return width + kernel - 1; }
-  KOKKOS_INLINE_FUNCTION std::size_t x_at(int image, int j, int i) const {
-    return ((static_cast<std::size_t>(image) * padded_height() + j) * padded_width() + i) * in_stride;
-  }
-  KOKKOS_INLINE_FUNCTION std::size_t y_at(int image, int j, int i) const {
-    return ((static_cast<std::size_t>(image) * height + j) * width + i) * out_stride;
-  }
-  KOKKOS_INLINE_FUNCTION std::size_t weight_at(int kj, int ki, int c) const {
-    return ((static_cast<std::size_t>(kj) * kernel + ki) * in_channels + c) * out_channels;
-  }
-};
 
 /// y = activation(bias + x * weights); with `activate`, max(v, slope v) for v below the cap, else the cap.
 template <class Space, class Scalar>

@@ -40,62 +40,70 @@ struct GatherArguments {
   Scalar slope = 0, cap = 0;
 };
 
-/// Target rows = (optionally target rows +) matrix * source rows, (optionally) times the activation's derivative.
-/// On the host one row is one iteration with a vector loop over channels; on a device one thread does one channel.
+/// gather_rows on the host: one row is one iteration with a vector loop over channels.
 template <class Space, class Scalar>
-void gather_rows(const GatherRows& matrix, const GatherArguments<Scalar>& a) {
-  const GatherRows m = matrix;
-  const GatherArguments<Scalar> g = a;
-  if constexpr (std::is_same_v<typename Space::memory_space, Kokkos::HostSpace>) {
-    Kokkos::parallel_for("gather_rows", Kokkos::RangePolicy<Space>(0, m.rows), [=](const int row) {
-      Scalar* __restrict__ to = g.target + static_cast<std::size_t>(row) * g.target_stride + g.target_offset;
-      int k = m.row_begin[row];
-      const int end = m.row_begin[row + 1];
-      auto from = [&](int cell) {
-        return cell < g.local_cells ? g.source + static_cast<std::size_t>(cell) * g.source_stride + g.source_offset
-                                    : g.remote + static_cast<std::size_t>(cell - g.local_cells) * g.channels;
-      };
-      if (!g.accumulate) {
-        if (k == end) {
-          for (int c = 0; c < g.channels; ++c) to[c] = Scalar(0);
-        } else {
-          const Scalar* __restrict__ first = from(m.source[k]);
-          const Scalar w = m.weight[k];
-#pragma omp simd
-          for (int c = 0; c < g.channels; ++c) to[c] = w * first[c];
-          ++k;
-        }
-      }
-      for (; k < end; ++k) {
-        const Scalar* __restrict__ next = from(m.source[k]);
+void gather_rows_on_host(GatherRows m, GatherArguments<Scalar> g) {
+  Kokkos::parallel_for("gather_rows", Kokkos::RangePolicy<Space>(0, m.rows), [=](const int row) {
+    Scalar* __restrict__ to = g.target + static_cast<std::size_t>(row) * g.target_stride + g.target_offset;
+    int k = m.row_begin[row];
+    const int end = m.row_begin[row + 1];
+    auto from = [&](int cell) {
+      return cell < g.local_cells ? g.source + static_cast<std::size_t>(cell) * g.source_stride + g.source_offset
+                                  : g.remote + static_cast<std::size_t>(cell - g.local_cells) * g.channels;
+    };
+    if (!g.accumulate) {
+      if (k == end) {
+        for (int c = 0; c < g.channels; ++c) to[c] = Scalar(0);
+      } else {
+        const Scalar* __restrict__ first = from(m.source[k]);
         const Scalar w = m.weight[k];
 #pragma omp simd
-        for (int c = 0; c < g.channels; ++c) to[c] += w * next[c];
+        for (int c = 0; c < g.channels; ++c) to[c] = w * first[c];
+        ++k;
       }
-      if (g.output) {
-        const Scalar* __restrict__ y = g.output + static_cast<std::size_t>(row) * g.target_stride + g.target_offset;
+    }
+    for (; k < end; ++k) {
+      const Scalar* __restrict__ next = from(m.source[k]);
+      const Scalar w = m.weight[k];
 #pragma omp simd
-        for (int c = 0; c < g.channels; ++c) to[c] *= capped_leaky_relu_derivative(y[c], g.slope, g.cap);
-      }
-    });
-  } else {
-    const long work = static_cast<long>(m.rows) * g.channels;
-    Kokkos::parallel_for(
-        "gather_rows", Kokkos::RangePolicy<Space>(0, work), KOKKOS_LAMBDA(const long index) {
-          const int row = static_cast<int>(index / g.channels), c = static_cast<int>(index % g.channels);
-          const std::size_t at = static_cast<std::size_t>(row) * g.target_stride + g.target_offset + c;
-          Scalar sum = g.accumulate ? g.target[at] : Scalar(0);
-          for (int k = m.row_begin[row]; k < m.row_begin[row + 1]; ++k) {
-            const int cell = m.source[k];
-            const Scalar x = cell < g.local_cells
-                                 ? g.source[static_cast<std::size_t>(cell) * g.source_stride + g.source_offset + c]
-                                 : g.remote[static_cast<std::size_t>(cell - g.local_cells) * g.channels + c];
-            sum += static_cast<Scalar>(m.weight[k]) * x;
-          }
-          if (g.output) sum *= capped_leaky_relu_derivative(g.output[at], g.slope, g.cap);
-          g.target[at] = sum;
-        });
-  }
+      for (int c = 0; c < g.channels; ++c) to[c] += w * next[c];
+    }
+    if (g.output) {
+      const Scalar* __restrict__ y = g.output + static_cast<std::size_t>(row) * g.target_stride + g.target_offset;
+#pragma omp simd
+      for (int c = 0; c < g.channels; ++c) to[c] *= capped_leaky_relu_derivative(y[c], g.slope, g.cap);
+    }
+  });
+}
+
+/// gather_rows on a device: one thread does one channel of one row.
+template <class Space, class Scalar>
+void gather_rows_on_device(GatherRows m, GatherArguments<Scalar> g) {
+  const long work = static_cast<long>(m.rows) * g.channels;
+  Kokkos::parallel_for(
+      "gather_rows", Kokkos::RangePolicy<Space>(0, work), KOKKOS_LAMBDA(const long index) {
+        const int row = static_cast<int>(index / g.channels), c = static_cast<int>(index % g.channels);
+        const std::size_t at = static_cast<std::size_t>(row) * g.target_stride + g.target_offset + c;
+        Scalar sum = g.accumulate ? g.target[at] : Scalar(0);
+        for (int k = m.row_begin[row]; k < m.row_begin[row + 1]; ++k) {
+          const int cell = m.source[k];
+          const Scalar x = cell < g.local_cells
+                               ? g.source[static_cast<std::size_t>(cell) * g.source_stride + g.source_offset + c]
+                               : g.remote[static_cast<std::size_t>(cell - g.local_cells) * g.channels + c];
+          sum += static_cast<Scalar>(m.weight[k]) * x;
+        }
+        if (g.output) sum *= capped_leaky_relu_derivative(g.output[at], g.slope, g.cap);
+        g.target[at] = sum;
+      });
+}
+
+/// Target rows = (optionally target rows +) matrix * source rows, (optionally) times the activation's derivative.
+template <class Space, class Scalar>
+void gather_rows(const GatherRows& matrix, const GatherArguments<Scalar>& arguments) {
+  if constexpr (std::is_same_v<typename Space::memory_space, Kokkos::HostSpace>)
+    gather_rows_on_host<Space>(matrix, arguments);
+  else
+    gather_rows_on_device<Space>(matrix, arguments);
 }
 
 /// Packs the rows of listed cells: packed (count, channels) from channels [source_offset, ...) of the source.

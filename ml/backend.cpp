@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "kernels/errors.hpp"
+#include "kernels/network_convolution.hpp"
 #include "ml/backends/onednn.hpp"
 
 namespace tramontane {

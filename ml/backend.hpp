@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/network_convolution.hpp"
+#include "kernels/network_extents.hpp"
 
 namespace tramontane {
 

@@ -73,6 +73,13 @@ hid_t memory_file_access() {
   return access;
 }
 
+/// Data sets without time stamps: the same model gives the same bytes.
+hid_t without_times() {
+  const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+  must(H5Pset_obj_track_times(creation, false));
+  return creation;
+}
+
 template <class T>
 hid_t file_type();
 template <>
@@ -98,7 +105,8 @@ template <class T>
 void write_array(hid_t file, const char* name, const std::vector<T>& values) {
   const hsize_t size = values.size();
   const Handle space(H5Screate_simple(1, &size, nullptr), H5Sclose);
-  const Handle set(H5Dcreate2(file, name, file_type<T>(), space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Dclose);
+  const Handle creation(without_times(), H5Pclose);
+  const Handle set(H5Dcreate2(file, name, file_type<T>(), space, H5P_DEFAULT, creation, H5P_DEFAULT), H5Dclose);
   if (size > 0) must(H5Dwrite(set, memory_type<T>(), H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data()));
 }
 
@@ -120,7 +128,8 @@ void write_text(hid_t file, const char* name, const std::string& text) {
   must(H5Tset_size(type, text.size() + 1));
   must(H5Tset_cset(type, H5T_CSET_UTF8));
   const Handle space(H5Screate(H5S_SCALAR), H5Sclose);
-  const Handle set(H5Dcreate2(file, name, type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Dclose);
+  const Handle creation(without_times(), H5Pclose);
+  const Handle set(H5Dcreate2(file, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT), H5Dclose);
   must(H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, text.c_str()));
 }
 

@@ -2,6 +2,7 @@
 // 3.x without them.
 #include "ml/backends/onednn.hpp"
 
+#include <algorithm>
 #include <dnnl.hpp>
 #include <limits>
 #include <unordered_map>

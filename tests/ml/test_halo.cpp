@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "kernels/errors.hpp"
 #include "tests/ml/network_fixture.hpp"
 
 namespace tramontane {
@@ -139,6 +140,36 @@ TEST(ParallelNetworkHalo, DistributedEqualsLocalInEveryBit) {
                          mine.data(), {channels, 0, channels});
       EXPECT_TRUE(std::equal(mine.begin(), mine.end(), whole.begin() + first * padded * channels));
     }
+}
+
+// Rank 0 fills alone: it must give up in time and name its peers. The others then fill too, which completes rank 0's
+// messages before its buffers go.
+TEST(ParallelNetworkHalo, WaitForAnAbsentPeerEndsAtTheDeadline) {
+  int rank = 0, size = 1;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  MPI_Comm_size(MPI_COMM_WORLD, &size);
+  if (size == 1) GTEST_SKIP() << "needs a peer";
+  const Tiling grid(4, 1, size);
+  DistributedHalo<float> halo(grid, MPI_COMM_WORLD, rank == 0 ? 0.2 : 60);
+  const std::vector<float> cells(static_cast<std::size_t>(halo.images()) * 16, 1.0f);
+  std::vector<float> padded(static_cast<std::size_t>(halo.images()) * 36);
+  auto fill = [&] { halo.fill(CellLink::halo, 0, cells.data(), {1, 0, 1}, padded.data(), {1, 0, 1}); };
+  std::string message;
+  if (rank == 0) {
+    try {
+      fill();
+    } catch (const RunError& error) {
+      message = error.what();
+    }
+  }
+  MPI_Barrier(MPI_COMM_WORLD);
+  if (rank == 0) {
+    EXPECT_NE(message.find("rank 0 with its peers 1"), std::string::npos) << message;
+  } else {
+    fill();
+    EXPECT_EQ(padded[0], 1.0f);
+  }
+  MPI_Barrier(MPI_COMM_WORLD);
 }
 
 }  // namespace
