@@ -14,10 +14,10 @@ struct Variable {
 };
 
 /// Inputs and targets of the correction surrogate, all on cell averages of the coarse grid. Velocity is a Cartesian
-/// 3-vector (no panel frame in the network).
+/// 3-vector. The surface's height, not the depth: it is smooth over mountains, and its slope is what drives the flow.
 inline const std::vector<Variable>& sample_inputs() {
   static const std::vector<Variable> list = {
-      {"h", "m", "fluid depth"},
+      {"surface_height", "m", "height of the free surface: fluid depth plus orography"},
       {"u_x", "m s-1", "velocity along x (longitude 0, equator)"},
       {"u_y", "m s-1", "velocity along y (longitude 90 east, equator)"},
       {"u_z", "m s-1", "velocity along z (north pole)"},
@@ -34,6 +34,10 @@ inline const std::vector<Variable>& sample_targets() {
   };
   return list;
 }
+
+/// First of the three components of the vector among inputs and among targets.
+inline constexpr int kInputVector = 1;
+inline constexpr int kTargetVector = 1;
 
 /// What identifies a sample: its number in the stream, the trajectory (start month) it belongs to and model time.
 struct SampleInfo {

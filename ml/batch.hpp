@@ -7,6 +7,7 @@
 #include "kernels/sample.hpp"
 #include "kernels/tiling.hpp"
 #include "ml/normaliser.hpp"
+#include "ml/panel_frames.hpp"
 
 namespace tramontane {
 
@@ -15,6 +16,7 @@ struct StaticFields {
   std::vector<Variable> variables;  ///< names and units
   std::vector<float> values;        ///< (variables, 6, n, n)
   std::vector<double> area;         ///< (6, n, n) cell areas, any unit: weights of loss and normaliser
+  PanelAxesTable axes;              ///< frames for the vectors; empty: the network gets Cartesian components
 };
 
 /// Lays samples out for a network on all tiles of a grid and evaluates the loss there.

@@ -26,7 +26,8 @@ struct Model {
   std::string kind = "correction";  ///< "correction" or "emulator"
   NetworkSpec network;
   std::vector<Variable> inputs, targets, statics;
-  double interval_seconds = 0;  ///< coupling interval that the targets belong to
+  std::string vector_frame = "cartesian";  ///< how vectors meet the network: "cartesian" or "panel" (PanelFrames)
+  double interval_seconds = 0;             ///< coupling interval that the targets belong to
   Normaliser normaliser;
   std::vector<float> weights;      ///< flat, as NetworkGraph::blocks lays them out
   std::int64_t training_step = 0;  ///< optimiser steps behind the weights

@@ -162,6 +162,7 @@ json description(const Model& m) {
   for (const ParameterBlock& b : build_graph(s).blocks)
     blocks.push_back({{"name", b.name}, {"shape", b.shape}, {"offset", b.offset}});
   return {{"kind", m.kind},
+          {"vector_frame", m.vector_frame},
           {"interval_seconds", m.interval_seconds},
           {"training_step", m.training_step},
           {"software", m.software},
@@ -182,6 +183,7 @@ json description(const Model& m) {
 
 void apply_description(const json& d, Model& m) {
   m.kind = d.at("kind");
+  m.vector_frame = d.at("vector_frame");
   m.interval_seconds = d.at("interval_seconds");
   m.training_step = d.at("training_step");
   m.software = d.at("software");

@@ -59,6 +59,7 @@ void Network<Scalar>::forward() {
                     {e.in_stride, offset, count});
         offset += count;
       }
+      if (k == 0 && input_transform_) input_transform_(layer.x.data());
     }
     const Scalar* x = layer_input(static_cast<int>(k));
     for (int call = 0; call < layer.calls; ++call)

@@ -1,6 +1,7 @@
 /// A network at work on one back end: forward pass, and its gradient.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,6 +33,10 @@ class Network {
   void set_parameters(const Scalar* parameters);
   void forward();
 
+  /// Called on the padded input (images, T + 2, T + 2, input_stride()) of the first convolution, which must be 3 x 3,
+  /// after its halo was filled.
+  void set_input_transform(std::function<void(Scalar*)> transform) { input_transform_ = std::move(transform); }
+
   /// Name of the first layer whose output is not finite, or "".
   std::string first_layer_not_finite() const;
 
@@ -60,6 +65,7 @@ class Network {
   int images_, input_stride_;
   Buffer input_;
   std::vector<Layer> layers_;
+  std::function<void(Scalar*)> input_transform_;
 };
 
 /// Gradient of a scalar with respect to all parameters, for a network whose tiles are all local.

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -91,6 +92,26 @@ Normaliser NormaliserStatistics::finish(double bound_factor) const {
       result.bound.push_back(bound_factor * m.largest);
     }
   }
+  // Mean square of a channel is mean^2 + variance.
+  auto vector_scale = [&](int first) {
+    double mean_square = 0;
+    for (int c = 0; c < 3; ++c) {
+      const Moments& m = moments_[first + c];
+      mean_square += (m.mean * m.mean + m.squares / m.weight) / 3;
+    }
+    return mean_square > 0 ? std::sqrt(mean_square) : 1.0;
+  };
+  if (inputs_ >= kInputVector + 3)
+    for (int c = kInputVector; c < kInputVector + 3; ++c) {
+      result.input_mean[c] = 0;
+      result.input_std[c] = vector_scale(kInputVector);
+    }
+  if (targets_ >= kTargetVector + 3)
+    for (int c = kTargetVector; c < kTargetVector + 3; ++c) {
+      result.target_std[c] = vector_scale(inputs_ + kTargetVector);
+      result.bound[c] =
+          std::max({result.bound[kTargetVector], result.bound[kTargetVector + 1], result.bound[kTargetVector + 2]});
+    }
   return result;
 }
 

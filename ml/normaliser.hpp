@@ -30,6 +30,8 @@ class NormaliserStatistics {
   void reduce(MPI_Comm comm, double deadline_seconds);
   /// Bounds are bound_factor times the largest magnitude seen of each target. A constant channel gets a standard
   /// deviation of one. Throws RunError without samples.
+  /// Vectors (kInputVector, kTargetVector) have no mean taken off and one scale for their three components, their
+  /// common root mean square, so that turning them commutes with scaling them.
   Normaliser finish(double bound_factor) const;
   std::int64_t samples() const { return samples_; }
 

@@ -7,7 +7,7 @@
 namespace tramontane {
 
 Surrogate::Surrogate(const Model& model, const Tiling& tiling, MPI_Comm solvers, const std::string& backend,
-                     double deadline_seconds)
+                     double deadline_seconds, const PanelAxesTable& axes)
     : model_(model), tiling_(tiling) {
   model_.require({.n = tiling.n});
   // The network sees cells, not tiles: it may run on other tiles than it was trained on.
@@ -17,6 +17,13 @@ Surrogate::Surrogate(const Model& model, const Tiling& tiling, MPI_Comm solvers,
   cells_ = static_cast<std::size_t>(halo->images()) * tiling.cells_per_tile();
   network_ = std::make_unique<Network<float>>(build_graph(spec), make_backend<float>(backend), halo, true);
   network_->set_parameters(model_.weights.data());
+  if (model_.vector_frame != "panel") return;
+  if (axes.empty()) throw InputError("the model's vectors are in panel frames, but no table of panel axes was given");
+  int rank = 0;
+  MPI_Comm_rank(solvers, &rank);
+  frames_ = PanelFrames(tiling, axes, tiling.first_tile(rank), tiling.owned_count(rank));
+  network_->set_input_transform(
+      [this](float* padded) { frames_.to_panel(padded, network_->images(), network_->input_stride(), kInputVector); });
 }
 
 void Surrogate::update(const Model& model) {
@@ -50,13 +57,15 @@ std::vector<float> Surrogate::evaluate(const std::vector<float>& inputs, const s
   for (std::size_t s = 0; s < static_count; ++s)
     for (std::size_t cell = 0; cell < cells_; ++cell) x[cell * stride + input_count + s] = statics[s * cells_ + cell];
   network_->forward();
+  const int output_stride = network_->output_stride();
+  prediction_.assign(network_->output(), network_->output() + cells_ * output_stride);
+  if (!frames_.empty()) frames_.to_cartesian(prediction_.data(), network_->images(), output_stride, kTargetVector);
   const std::size_t outputs = model_.targets.size();
   std::vector<float> result(outputs * cells_);
   for (std::size_t v = 0; v < outputs; ++v) {
     const float deviation = static_cast<float>(scale.target_std[v]), bound = static_cast<float>(scale.bound[v]);
     for (std::size_t cell = 0; cell < cells_; ++cell)
-      result[v * cells_ + cell] =
-          std::clamp(deviation * network_->output()[cell * network_->output_stride() + v], -bound, bound);
+      result[v * cells_ + cell] = std::clamp(deviation * prediction_[cell * output_stride + v], -bound, bound);
   }
   return result;
 }

@@ -7,6 +7,7 @@
 
 #include "ml/model.hpp"
 #include "ml/network.hpp"
+#include "ml/panel_frames.hpp"
 
 namespace tramontane {
 
@@ -16,8 +17,9 @@ class Surrogate {
  public:
   /// Collective over `solvers`, whose size is tiling.ranks. Throws InputError if the model's grid is not the tiling's,
   /// or its levels do not divide the tiles.
+  /// `axes` are needed when the model's vectors meet it in the panels' frames (InputError without).
   Surrogate(const Model& model, const Tiling& tiling, MPI_Comm solvers, const std::string& backend = "auto",
-            double deadline_seconds = 300);
+            double deadline_seconds = 300, const PanelAxesTable& axes = {});
 
   /// inputs: (model.inputs, owned tiles, T, T) in physical units; statics: (model.statics, owned tiles, T, T) as the
   /// network was trained with. Returns (model.targets, owned tiles, T, T) in physical units, each value clamped to the
@@ -37,7 +39,9 @@ class Surrogate {
   Model model_;
   Tiling tiling_;
   std::size_t cells_ = 0;  ///< owned by this rank
+  PanelFrames frames_;
   std::unique_ptr<Network<float>> network_;
+  std::vector<float> prediction_;
 };
 
 }  // namespace tramontane

@@ -39,17 +39,23 @@ Trainer::Trainer(NetworkSpec spec, TrainerOptions options, StaticFields statics,
       reducer_(learners, graph_.parameters() + 1, options.deadline_seconds),
       optimiser_(graph_, options.optimiser, initial_parameters(graph_, options.seed)),
       halo_(std::make_shared<LocalHalo<float>>(Tiling(spec_.n, spec_.tiles_per_edge, 1), checked(options.micro_batch))),
+      frames_(layout_.statics().axes.empty()
+                  ? PanelFrames()
+                  : PanelFrames(halo_->grid(), layout_.statics().axes, 0, halo_->grid().tile_count())),
       network_(graph_, make_backend<float>(backend), halo_, false),
       network_gradient_(network_, halo_),
       targets_(options.micro_batch),
       gradient_(graph_.parameters() + 1) {
   list_tasks();
+  if (!frames_.empty())
+    network_.set_input_transform(
+        [this](float* padded) { frames_.to_panel(padded, network_.images(), network_.input_stride(), kInputVector); });
 }
 
 void Trainer::list_tasks() {
   pass_tasks_ = {
       {"gather", [this] { gather_batch(); }},
-      {"forward", [this] { network_.forward(); }},
+      {"forward", [this] { predict(); }},
       {"loss", [this] { evaluate_loss(); }},
       {"backward", [this] { network_gradient_.backward(gradient_.data()); }},
   };
@@ -85,18 +91,28 @@ void Trainer::gather_batch() {
   }
 }
 
+void Trainer::predict() {
+  network_.forward();
+  const std::size_t size = static_cast<std::size_t>(layout_.cells()) * options_.micro_batch * network_.output_stride();
+  prediction_.assign(network_.output(), network_.output() + size);
+  if (!frames_.empty())
+    frames_.to_cartesian(prediction_.data(), network_.images(), network_.output_stride(), kTargetVector);
+}
+
 void Trainer::evaluate_loss() {
   const int stride = network_.output_stride();
   const std::size_t size = static_cast<std::size_t>(layout_.cells()) * stride;
   const double scale = 1.0 / (static_cast<double>(batch_.size()) * layout_.targets());
   for (std::size_t k = 0; k < count_; ++k) {
-    layout_.squared_error(network_.output() + k * size, stride, targets_[k], scale, errors_,
+    layout_.squared_error(prediction_.data() + k * size, stride, targets_[k], scale, errors_,
                           network_gradient_.output_gradient() + k * size);
     for (double e : errors_) loss_ += scale * e;
   }
   // An incomplete last pass leaves old samples behind the new ones: they must not count.
   std::fill(network_gradient_.output_gradient() + count_ * size,
             network_gradient_.output_gradient() + options_.micro_batch * size, 0.0f);
+  if (!frames_.empty())
+    frames_.to_cartesian_adjoint(network_gradient_.output_gradient(), network_.images(), stride, kTargetVector);
   if (!std::isfinite(loss_) && problem_.empty()) {
     const std::string layer = network_.first_layer_not_finite();
     problem_ = layer.empty() ? "the loss is not finite" : fmt::format("layer {} is not finite", layer);
@@ -154,9 +170,9 @@ ValidationReport Trainer::validate(const std::vector<const Sample*>& samples) {
   for (first_ = 0; first_ < batch_.size(); first_ += count_) {
     count_ = std::min<std::size_t>(options_.micro_batch, batch_.size() - first_);
     gather_batch();
-    network_.forward();
+    predict();
     for (std::size_t k = 0; k < count_; ++k) {
-      layout_.squared_error(network_.output() + k * size, network_.output_stride(), targets_[k], 1, errors_, nullptr);
+      layout_.squared_error(prediction_.data() + k * size, network_.output_stride(), targets_[k], 1, errors_, nullptr);
       for (int v = 0; v < variables; ++v) sums[v] += errors_[v];
       layout_.squared_error(nullptr, 0, targets_[k], 1, errors_, nullptr);
       for (double e : errors_) sums[variables] += e;
@@ -196,6 +212,7 @@ Model Trainer::model(const std::string& provenance) const {
   model.inputs = sample_inputs();
   model.targets = sample_targets();
   model.statics = layout_.statics().variables;
+  model.vector_frame = frames_.empty() ? "cartesian" : "panel";
   model.interval_seconds = options_.interval_seconds;
   model.normaliser = normaliser_;
   model.weights = optimiser_.average();

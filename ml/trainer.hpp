@@ -85,6 +85,7 @@ class Trainer {
   void list_tasks();
   void run(std::vector<Task>& tasks);
   void gather_batch();
+  void predict();
   void evaluate_loss();
   void check_finite();
 
@@ -96,6 +97,7 @@ class Trainer {
   Optimiser optimiser_;
   Normaliser normaliser_;
   std::shared_ptr<LocalHalo<float>> halo_;
+  PanelFrames frames_;
   Network<float> network_;
   NetworkGradient<float> network_gradient_;
   std::vector<Task> pass_tasks_, step_tasks_;  ///< once per micro-batch, once per step
@@ -104,7 +106,8 @@ class Trainer {
   std::vector<const Sample*> batch_;
   std::size_t first_ = 0, count_ = 0;  ///< samples of the micro-batch within the batch
   std::vector<std::vector<float>> targets_;
-  std::vector<float> gradient_;  ///< parameters, then the loss, so that one reduction serves both
+  std::vector<float> prediction_;  ///< the network's output with vectors turned back
+  std::vector<float> gradient_;    ///< parameters, then the loss, so that one reduction serves both
   double loss_ = 0, norm_ = 0;
   std::vector<double> errors_;
   std::string problem_;

@@ -21,9 +21,9 @@ void require_fitting_model(const Deck& deck, const Model& model) {
 HybridCorrection::HybridCorrection(const Deck& deck, const Model& model, SolverPair& solvers) : solvers_(solvers) {
   require_fitting_model(deck, model);
   const Grid& grid = solvers.coarse().grid();
-  surrogate_ = std::make_unique<Surrogate>(model, grid.tiling(), solvers.comm(), name_of(deck.surrogate.backend),
-                                           deck.stream.deadline);
   const StaticFields statics = surrogate_statics(grid.n());
+  surrogate_ = std::make_unique<Surrogate>(model, grid.tiling(), solvers.comm(), name_of(deck.surrogate.backend),
+                                           deck.stream.deadline, statics.axes);
   const std::size_t cells = grid.tiling().cell_count();
   for (std::size_t k = 0; k < statics.variables.size(); ++k) {
     const std::vector<float> global(statics.values.begin() + static_cast<std::ptrdiff_t>(k * cells),

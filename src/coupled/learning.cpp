@@ -271,9 +271,11 @@ StaticFields surrogate_statics(int n) {
   StaticFields statics;
   statics.variables = {{"x", "1", "unit-sphere x of the cell centre"},
                        {"y", "1", "unit-sphere y of the cell centre"},
-                       {"z", "1", "unit-sphere z of the cell centre: sine of latitude, and so the Coriolis parameter"}};
+                       {"z", "1", "unit-sphere z of the cell centre: sine of latitude, and so the Coriolis parameter"},
+                       {"alpha", "1", "panel angle along x over a quarter of pi"},
+                       {"beta", "1", "panel angle along y over a quarter of pi"}};
   const std::size_t cells = grid.tiling().cell_count();
-  statics.values.resize(3 * cells);
+  statics.values.resize(statics.variables.size() * cells);
   for (int panel = 0; panel < kPanels; ++panel)
     for (int j = 0; j < n; ++j)
       for (int i = 0; i < n; ++i) {
@@ -282,6 +284,15 @@ StaticFields surrogate_statics(int n) {
         statics.values[k] = static_cast<float>(r.x);
         statics.values[cells + k] = static_cast<float>(r.y);
         statics.values[2 * cells + k] = static_cast<float>(r.z);
+        statics.values[3 * cells + k] = static_cast<float>(grid.angle(i) / kQuarterPi);
+        statics.values[4 * cells + k] = static_cast<float>(grid.angle(j) / kQuarterPi);
+      }
+  for (int panel = 0; panel < kPanels; ++panel)
+    for (int j = -1; j <= n; ++j)
+      for (int i = -1; i <= n; ++i) {
+        const Basis basis = basis_at({panel, grid.angle(i), grid.angle(j)});
+        for (const Vector3& axis : {normalised(basis.alpha), normalised(basis.beta)})
+          for (double component : {axis.x, axis.y, axis.z}) statics.axes.push_back(static_cast<float>(component));
       }
   statics.area = grid.cell_areas();
   return statics;

@@ -38,7 +38,8 @@ struct LearningOutcome {
 LearningOutcome learn(const Deck& deck, const LearningPlan& plan, SampleSource& source, MPI_Comm learners,
                       MetricsWriter* metrics, const LearningHooks& hooks);
 
-/// Static input channels of the coarse grid: position on the unit sphere, and the cell areas that weigh the loss.
+/// Static input channels of the coarse grid: position on the sphere and on the panel; the cell areas that weigh the
+/// loss; the frames of the panels.
 StaticFields surrogate_statics(int n);
 
 }  // namespace tramontane

@@ -44,8 +44,10 @@ std::int64_t total_samples(const Deck& deck, bool validation) {
 }
 
 std::vector<std::vector<float>> surrogate_inputs(const CellFields& coarse, const std::vector<double>& orography) {
-  return {to_float(coarse.depth), to_float(coarse.velocity[0]), to_float(coarse.velocity[1]),
-          to_float(coarse.velocity[2]), to_float(orography)};
+  std::vector<double> surface = coarse.depth;
+  for (std::size_t k = 0; k < surface.size(); ++k) surface[k] += orography[k];
+  return {to_float(surface), to_float(coarse.velocity[0]), to_float(coarse.velocity[1]), to_float(coarse.velocity[2]),
+          to_float(orography)};
 }
 
 void teach(const Deck& deck, SolverPair& solvers, const std::function<void(const SampleTiles&)>& deliver,
