@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "src/coupled/solver_pair.hpp"
+#include "src/coupled/solver_report.hpp"
 #include "src/output/summary.hpp"
 
 namespace tramontane {
@@ -24,6 +25,8 @@ class Forecast {
  public:
   Forecast(const Deck& deck, SolverPair& solvers);
 
+  /// Drifts of the fine solver's budgets over its forecasts.
+  const BudgetWatch& fine_budgets() const { return fine_budgets_; }
   const std::vector<double>& lead_hours() const { return lead_hours_; }
   std::vector<std::string> start_names() const;
 
@@ -52,6 +55,7 @@ class Forecast {
   SolverPair& solvers_;
   std::vector<double> lead_hours_;
   std::map<std::string, std::vector<std::vector<ForecastFields>>> fields_;  ///< [system][start][lead]
+  BudgetWatch fine_budgets_;
   double fine_seconds_ = 0, hybrid_seconds_ = 0;
 };
 

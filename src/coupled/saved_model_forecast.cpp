@@ -40,7 +40,7 @@ int run_forecast(const CommandContext& context) {
   summary.deck = deck.file;
   summary.solver_ranks = context.size;
   summary.forecast = report_scores(pair, forecast, metrics.get());
-  summary.solver = solver_summary(pair.fine(), BudgetWatch());
+  summary.solver = solver_summary(pair.fine(), forecast.fine_budgets());
   collective_guard(context.world, [&] {
     if (!context.is_root()) return;
     summary.wall_seconds = MPI_Wtime() - began;

@@ -362,7 +362,7 @@ std::vector<Key> make_keys() {
       value("output.dir", "a path", AT(output.dir), "folder for everything the run writes"),
       duration("output.every", above(0), AT(output.every), "model time between output fields"),
       number("output.latlon", "degrees", within(0, 90), AT(output.latlon),
-             "spacing of the remapped longitude-latitude output; 0: none"),
+             "spacing of the longitude-latitude copy of a solver run; 0: none"),
       value("output.plots", "true or false", AT(output.plots), "make plots and report.html at the end"),
   };
 }
