@@ -12,7 +12,10 @@ target_compile_options(tramontane_options INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-Wno-unknown-pragmas>
   $<$<COMPILE_LANGUAGE:CXX>:-fno-math-errno>
   $<$<COMPILE_LANGUAGE:CXX>:-fno-trapping-math>)
-if(NOT TRAMONTANE_ENABLE_CUDA)
+if(TRAMONTANE_ENABLE_CUDA)
+  # nvcc's front end does not take fmt 9's compile-time format checks; the CPU build makes them.
+  target_compile_definitions(tramontane_options INTERFACE FMT_CONSTEVAL=)
+else()
   target_compile_options(tramontane_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp-simd>)
 endif()
 if(TRAMONTANE_NATIVE AND NOT TRAMONTANE_ENABLE_CUDA)

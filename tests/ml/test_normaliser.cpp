@@ -32,13 +32,25 @@ TEST(Normaliser, EqualsTwoPassAreaWeightedMoments) {
     return std::array<double, 3>{static_cast<double>(mean), static_cast<double>(std::sqrt(squares / weight)),
                                  static_cast<double>(largest)};
   };
-  for (int v = 0; v < 4; ++v) {
-    const auto [mean, deviation, largest] = moments(false, v);
-    EXPECT_NEAR(n.input_mean[v], mean, 1e-12 * (std::abs(mean) + deviation));
-    EXPECT_NEAR(n.input_std[v], deviation, 1e-12 * deviation);
-    const auto target = moments(true, v);
-    EXPECT_NEAR(n.target_std[v], target[1], 1e-12 * target[1]);
-    EXPECT_DOUBLE_EQ(n.bound[v], 1.5 * target[2]);
+  // The scalar of each kind.
+  const auto [mean, deviation, largest] = moments(false, 0);
+  EXPECT_NEAR(n.input_mean[0], mean, 1e-12 * (std::abs(mean) + deviation));
+  EXPECT_NEAR(n.input_std[0], deviation, 1e-12 * deviation);
+  EXPECT_NEAR(n.target_std[0], moments(true, 0)[1], 1e-12 * moments(true, 0)[1]);
+  EXPECT_DOUBLE_EQ(n.bound[0], 1.5 * moments(true, 0)[2]);
+  // The vectors: no mean, and one scale, the root mean square over components and cells.
+  for (const bool target : {false, true}) {
+    double mean_square = 0, most = 0;
+    for (int v = 1; v < 4; ++v) {
+      const auto [m, d, l] = moments(target, v);
+      mean_square += (m * m + d * d) / 3;
+      most = std::max(most, l);
+    }
+    for (int v = 1; v < 4; ++v) {
+      if (!target) EXPECT_EQ(n.input_mean[v], 0.0);
+      EXPECT_NEAR((target ? n.target_std : n.input_std)[v], std::sqrt(mean_square), 1e-12 * std::sqrt(mean_square));
+      if (target) EXPECT_DOUBLE_EQ(n.bound[v], 1.5 * most);
+    }
   }
   EXPECT_EQ(n.input_mean[4], 0.0);  // flat orography
   EXPECT_EQ(n.input_std[4], 1.0);
