@@ -47,9 +47,13 @@ TEST(Normaliser, EqualsTwoPassAreaWeightedMoments) {
       most = std::max(most, l);
     }
     for (int v = 1; v < 4; ++v) {
-      if (!target) EXPECT_EQ(n.input_mean[v], 0.0);
+      if (!target) {
+        EXPECT_EQ(n.input_mean[v], 0.0);
+      }
       EXPECT_NEAR((target ? n.target_std : n.input_std)[v], std::sqrt(mean_square), 1e-12 * std::sqrt(mean_square));
-      if (target) EXPECT_DOUBLE_EQ(n.bound[v], 1.5 * most);
+      if (target) {
+        EXPECT_DOUBLE_EQ(n.bound[v], 1.5 * most);
+      }
     }
   }
   EXPECT_EQ(n.input_mean[4], 0.0);  // flat orography
