@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "src/coupled/solver_pair.hpp"
+#include "src/coupled/solver_report.hpp"
 #include "src/output/summary.hpp"
 
 namespace tramontane {
@@ -42,6 +43,8 @@ class Forecast {
   ForecastSummary scores() const;
   /// rmse of one start alone.
   Scores scores_of_start(int start) const;
+  /// Budgets of the fine solver over its forecasts.
+  const BudgetWatch& budget_watch() const { return watch_; }
 
  private:
   ForecastFields current(Simulation& simulation, const CellFields& fields) const;
@@ -53,6 +56,7 @@ class Forecast {
   std::vector<double> lead_hours_;
   std::map<std::string, std::vector<std::vector<ForecastFields>>> fields_;  ///< [system][start][lead]
   double fine_seconds_ = 0, hybrid_seconds_ = 0;
+  BudgetWatch watch_;
 };
 
 }  // namespace tramontane
