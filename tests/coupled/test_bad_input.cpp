@@ -74,10 +74,10 @@ class BadInput : public ::testing::Test {
 TEST_F(BadInput, Deck) {
   const std::string unknown = scratch_.write("unknown.yaml", small_deck() + "time:\n  dayz: 3\n");
   expect_refused(3, "run " + unknown + " --set output.dir=" + kept_,
-                 {"unknown.yaml:22: unknown key 'time.dayz'", "did you mean 'time.days'?"});
+                 {"unknown.yaml:21: unknown key 'time.dayz'", "did you mean 'time.days'?"});
   const std::string ill_typed = scratch_.write("ill-typed.yaml", small_deck() + "time:\n  days: many\n");
   expect_refused(3, "run " + ill_typed + " --set output.dir=" + kept_,
-                 {"ill-typed.yaml:22: time.days expects a number, more than 0", "many"});
+                 {"ill-typed.yaml:21: time.days expects a number, more than 0", "many"});
   expect_refused(3, run({"surrogate.coarse_n=10"}),
                  {"surrogate.coarse_n = 10 does not nest in grid.n = 24", "may be 8, 12"});
 }
@@ -97,14 +97,14 @@ TEST_F(BadInput, Data) {
   expect_refused(3, run({"forecast.starts=[1999-01]"}),
                  {"forecast.starts: the month 1999-01", winds, "1982-01 to 1992-12"});
   // The layer would run dry over the mountains: found only once the state is made.
-  expect_refused(3, run({"initial.mean_depth=3000"}), {"mean_depth"});
+  expect_refused(3, run({"initial.mean_depth=3000"}),
+                 {"1983-01", "m deep over its highest ground", "raise the mean depth"});
 }
 
 TEST_F(BadInput, Output) {
   const std::string file = scratch_.write("file", "");
   expect_refused(3, run({"output.dir=" + file + "/run"}), {"output.dir = " + file + "/run", "choose another folder"});
   expect_refused(3, run({"stream.archive=" + file + "/archive.h5"}), {"stream.archive", file, "choose"});
-  expect_refused(3, run({"stream.archive=" + (scratch_ / "none/archive.h5")}), {"stream.archive", scratch_ / "none"});
 }
 
 TEST_F(BadInput, TimeStep) {
@@ -139,7 +139,8 @@ TEST_F(BadInput, Archive) {
   expect_refused(2, train(scratch_.write("short.h5", bytes.substr(0, bytes.size() * 6 / 10))),
                  {scratch_ / "short.h5", "truncated", "another file"});
   expect_refused(2, train(scratch_.write("text.h5", "no archive")), {scratch_ / "text.h5", "not an HDF5 file"});
-  expect_refused(2, train(archive, {"surrogate.coarse_n=8"}), {archive, "C12", "C8", "surrogate.coarse_n=12"});
+  expect_refused(2, train(archive, {"surrogate.coarse_n=8"}),
+                 {archive, "C12", "surrogate.coarse_n = 8", "surrogate.coarse_n=12"});
   expect_refused(2, train(archive, {"surrogate.interval=2h"}), {archive, "1h", "2h", "surrogate.interval=1h"});
 }
 
