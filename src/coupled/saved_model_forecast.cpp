@@ -28,10 +28,6 @@ int run_forecast(const CommandContext& context) {
   const Deck& deck = context.deck;
   const double began = MPI_Wtime();
   EnergyMeter energy;
-  if (!deck.surrogate.model)
-    throw InputError(
-        "surrogate.model is none: name the model file that a run or train left, for example "
-        "--set surrogate.model=runs/quickstart/model.h5");
   std::unique_ptr<MetricsWriter> metrics;
   Model model;
   collective_guard(context.world, [&] { model = load_fitting_model(deck); });
