@@ -11,6 +11,7 @@
 #include "src/program/commands.hpp"
 #include "src/program/logging.hpp"
 #include "src/program/signals.hpp"
+#include "src/program/threads.hpp"
 
 namespace {
 
@@ -46,6 +47,7 @@ int main(int argc, char** argv) {
     PetscPopSignalHandler();
     tramontane::start_logging(rank);
     tramontane::catch_stop_signals();
+    tramontane::share_processors(MPI_COMM_WORLD);
     code = tramontane::run_to_common_end(MPI_COMM_WORLD, [&] { return tramontane_main(ours, rank); });
     PetscFinalize();
   }

@@ -69,18 +69,18 @@ std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, 
 /// model, run the hybrid, score. Fills in the solver's, the stream's and the forecast's groups of the summary.
 class SolverSide {
  public:
-  SolverSide(const CommandContext& context, MPI_Comm solvers, ModelHandover& handover, MetricsWriter* metrics)
+  SolverSide(const CommandContext& context, SolverPair& pair, ArchiveWriter* archive, ModelHandover& handover,
+             MetricsWriter* metrics)
       : context_(context),
         deck_(context.deck),
-        comm_(solvers),
+        pair_(pair),
+        archive_(archive),
         handover_(handover),
-        metrics_(metrics),
-        pair_(deck_, solvers, deck_.teach_months().front()) {}
+        metrics_(metrics) {}
 
   void run(Summary& summary) {
     const Tiling& tiling = pair_.coarse().grid().tiling();
     StreamProducer producer(context_.world, stream_roles(context_.ranks), tiling, stream_options(deck_));
-    archive_ = make_archive(deck_, comm_, tiling);
     stream_lessons(producer);
     const Ledger ledger = producer.finish();
     if (context_.is_root()) spdlog::info("stream closed: {}", to_string(ledger));
@@ -147,12 +147,11 @@ class SolverSide {
 
   const CommandContext& context_;
   const Deck& deck_;
-  MPI_Comm comm_;
+  SolverPair& pair_;
+  ArchiveWriter* archive_;  ///< none when the deck names none
   ModelHandover& handover_;
   MetricsWriter* metrics_;
-  SolverPair pair_;
   BudgetWatch watch_;
-  std::unique_ptr<ArchiveWriter> archive_;
   int seen_ = 0;
 };
 
@@ -198,6 +197,18 @@ int run_coupled(const CommandContext& context) {
   const bool learner = context.ranks.is_learner(context.rank);
   MPI_Comm role = MPI_COMM_NULL;
   MPI_Comm_split(context.world, learner ? 1 : 0, context.rank, &role);
+  // What can be wrong with data, time step and archive is found here: before an earlier run's files are replaced, and
+  // while the learners listen.
+  std::unique_ptr<SolverPair> pair;
+  std::unique_ptr<ArchiveWriter> archive;
+  collective_guard(context.world, [&] {
+    if (learner) return;
+    const Month first = deck.teach_months().front();
+    pair = std::make_unique<SolverPair>(deck, role, first);
+    pair->start(first);
+    pair->fine().checked_rate();
+    archive = make_archive(deck, role, pair->coarse().grid().tiling());
+  });
   std::unique_ptr<MetricsWriter> metrics;
   collective_guard(context.world, [&] {
     if (context.is_root()) write_resolved_deck(deck);
@@ -217,9 +228,11 @@ int run_coupled(const CommandContext& context) {
     if (learner)
       summary.learner = learner_side(context, role, handover, metrics.get(), idle_seconds);
     else
-      SolverSide(context, role, handover, metrics.get()).run(summary);
+      SolverSide(context, *pair, archive.get(), handover, metrics.get()).run(summary);
   }
   metrics.reset();
+  archive.reset();
+  pair.reset();
   share_learner_summary(context, summary, idle_seconds);
   collective_guard(context.world, [&] {
     if (!context.is_root()) return;

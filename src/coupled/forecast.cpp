@@ -86,7 +86,7 @@ void Forecast::run_references(bool show_progress) {
   for (const char* system : {kTruth, "coarse", "persistence"}) fields_[system].assign(starts, {});
   for (int start = 0; start < starts; ++start) {
     solvers_.start(deck_.forecast.starts[start]);
-    fine_budgets_.start(fine);
+    watch_.start(fine);
     for (int lead = 0; lead < leads; ++lead) {
       if (lead > 0) {
         // In coupling intervals, as the teacher and the hybrid go.
@@ -100,7 +100,7 @@ void Forecast::run_references(bool show_progress) {
       fields_["coarse"][start].push_back(current(coarse, coarse.fields()));
       fields_["persistence"][start].push_back(fields_[kTruth][start].front());
     }
-    fine_budgets_.drift(fine);
+    watch_.drift(fine);
   }
   fine_seconds_ = fine.effort().seconds - fine_before;
 }

@@ -25,8 +25,6 @@ class Forecast {
  public:
   Forecast(const Deck& deck, SolverPair& solvers);
 
-  /// Drifts of the fine solver's budgets over its forecasts.
-  const BudgetWatch& fine_budgets() const { return fine_budgets_; }
   const std::vector<double>& lead_hours() const { return lead_hours_; }
   std::vector<std::string> start_names() const;
 
@@ -45,6 +43,8 @@ class Forecast {
   ForecastSummary scores() const;
   /// rmse of one start alone.
   Scores scores_of_start(int start) const;
+  /// Budgets of the fine solver over its forecasts.
+  const BudgetWatch& budget_watch() const { return watch_; }
 
  private:
   ForecastFields current(Simulation& simulation, const CellFields& fields) const;
@@ -55,8 +55,8 @@ class Forecast {
   SolverPair& solvers_;
   std::vector<double> lead_hours_;
   std::map<std::string, std::vector<std::vector<ForecastFields>>> fields_;  ///< [system][start][lead]
-  BudgetWatch fine_budgets_;
   double fine_seconds_ = 0, hybrid_seconds_ = 0;
+  BudgetWatch watch_;
 };
 
 }  // namespace tramontane

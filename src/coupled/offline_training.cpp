@@ -2,12 +2,14 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <cmath>
 #include <filesystem>
 
 #include "src/coupled/coupled_run.hpp"
 #include "src/coupled/energy_meter.hpp"
 #include "src/coupled/learning.hpp"
 #include "src/coupled/provenance.hpp"
+#include "src/deck/duration.hpp"
 #include "src/output/report.hpp"
 #include "src/output/run_folder.hpp"
 #include "src/program/collective_guard.hpp"
@@ -22,9 +24,17 @@ int run_training(const CommandContext& context) {
   std::unique_ptr<MetricsWriter> metrics;
   collective_guard(context.world, [&] {
     source = std::make_unique<ArchiveSource>(deck.learner.archives, context.rank, context.size);
+    const std::string& archive = deck.learner.archives.front();
     if (source->n() != deck.surrogate.coarse_n)
-      throw InputError(fmt::format("the archives hold C{} but surrogate.coarse_n is {}: set surrogate.coarse_n={}",
-                                   source->n(), deck.surrogate.coarse_n, source->n()));
+      throw InputError(
+          fmt::format("{}archive {} holds C{} but surrogate.coarse_n = {}: set surrogate.coarse_n={} or name another",
+                      deck.where("surrogate.coarse_n"), archive, source->n(), deck.surrogate.coarse_n, source->n()));
+    if (std::abs(source->interval_seconds() - deck.surrogate.interval) > 1e-6 * deck.surrogate.interval)
+      throw InputError(fmt::format(
+          "{}archive {} holds targets of an interval of {} but surrogate.interval = {}: set surrogate.interval={} or "
+          "name another",
+          deck.where("surrogate.interval"), archive, duration_text(source->interval_seconds()),
+          duration_text(deck.surrogate.interval), duration_text(source->interval_seconds())));
     if (!context.is_root()) return;
     write_resolved_deck(deck);
     metrics = std::make_unique<MetricsWriter>(deck.output.dir + "/metrics.jsonl");

@@ -10,24 +10,35 @@
 
 namespace tramontane {
 
+namespace {
+
+Model load_fitting_model(const Deck& deck) {
+  Model model = Model::load(*deck.surrogate.model);
+  try {
+    require_fitting_model(deck, model);
+  } catch (const InputError& error) {
+    throw InputError("the model file " + *deck.surrogate.model + ": " + error.what());
+  }
+  return model;
+}
+
+}  // namespace
+
 int run_forecast(const CommandContext& context) {
   const Deck& deck = context.deck;
   const double began = MPI_Wtime();
   EnergyMeter energy;
-  if (!deck.surrogate.model)
-    throw InputError(
-        "surrogate.model is none: name the model file that a run or train left, for example "
-        "--set surrogate.model=runs/quickstart/model.h5");
   std::unique_ptr<MetricsWriter> metrics;
   Model model;
+  collective_guard(context.world, [&] { model = load_fitting_model(deck); });
+  SolverPair pair(deck, context.world, deck.forecast.starts.front());
+  pair.start(deck.forecast.starts.front());
+  pair.fine().checked_rate();  // before an earlier run's files are replaced
   collective_guard(context.world, [&] {
-    model = Model::load(*deck.surrogate.model);
-    require_fitting_model(deck, model);
     if (!context.is_root()) return;
     write_resolved_deck(deck);
     metrics = std::make_unique<MetricsWriter>(deck.output.dir + "/metrics.jsonl");
   });
-  SolverPair pair(deck, context.world, deck.forecast.starts.front());
   HybridCorrection correction(deck, model, pair);
   Forecast forecast(deck, pair);
   forecast.run_references(context.is_root());
@@ -40,7 +51,7 @@ int run_forecast(const CommandContext& context) {
   summary.deck = deck.file;
   summary.solver_ranks = context.size;
   summary.forecast = report_scores(pair, forecast, metrics.get());
-  summary.solver = solver_summary(pair.fine(), forecast.fine_budgets());
+  summary.solver = solver_summary(pair.fine(), forecast.budget_watch());
   collective_guard(context.world, [&] {
     if (!context.is_root()) return;
     summary.wall_seconds = MPI_Wtime() - began;

@@ -32,17 +32,22 @@ Simulation::Simulation(const Deck& deck, std::shared_ptr<const Grid> grid, MPI_C
       state_(solver_->make_state("state")),
       integrator_(*solver_) {}
 
-void Simulation::advance(double seconds) {
-  const double began = MPI_Wtime();
+double Simulation::checked_rate() const {
   double rate = solver_->largest_rate(state_);
   MPI_Allreduce(MPI_IN_PLACE, &rate, 1, MPI_DOUBLE, MPI_MAX, solver_->comm());
   if (!std::isfinite(rate)) report_blow_up();
-  const double limit = deck_.time.dt ? *deck_.time.dt : deck_.time.cfl / rate;
   if (deck_.time.dt && *deck_.time.dt * rate > kLargestCourant)
     throw InputError(
         fmt::format("{}time.dt = {:g} s is past the stability limit of {:.4g} s at C{}: lower time.dt, or "
                     "set it to auto",
                     deck_.where("time.dt"), *deck_.time.dt, kLargestCourant / rate, grid().n()));
+  return rate;
+}
+
+void Simulation::advance(double seconds) {
+  const double began = MPI_Wtime();
+  const double rate = checked_rate();
+  const double limit = deck_.time.dt ? *deck_.time.dt : deck_.time.cfl / rate;
   // A hair of slack, so that seconds / dt that is whole up to round-off does not gain a step.
   const long steps = std::max(1L, static_cast<long>(std::ceil(seconds / limit * (1 - 1e-12))));
   const double dt = seconds / static_cast<double>(steps);

@@ -44,6 +44,10 @@ class Simulation {
   /// past the stability limit.
   void advance(double seconds);
 
+  /// Largest rate of the present state over all cells, s-1: see ShallowWater::largest_rate. Throws as advance() does,
+  /// so that a run finds out before it overwrites what an earlier one left. Collective.
+  double checked_rate() const;
+
  private:
   [[noreturn]] void report_blow_up() const;
 

@@ -119,6 +119,7 @@ int run_solver_alone(const CommandContext& context) {
   const auto grid =
       std::make_shared<const Grid>(Tiling(deck.grid.n, deck.grid.tiles_per_edge, context.size), context.rank);
   const std::unique_ptr<Simulation> simulation = start_simulation(deck, grid, context.world);
+  simulation->checked_rate();  // before an earlier run's files are replaced
   const CellFields first = simulation->fields();
 
   const std::string deck_text = dump_deck(deck);

@@ -170,11 +170,13 @@ void check_deck(const Deck& deck, Command command, int world_size) {
   if (command == Command::forecast) {
     if (deck.forecast.starts.empty())
       throw InputError(deck.where("forecast.starts") + "forecast.starts is empty: name at least one start month");
-    if (has_surrogate && !deck.surrogate.model)
-      throw InputError(
-          deck.where("surrogate.model") +
-          "surrogate.model = none leaves a hybrid forecast without its network: name a saved model, or set "
-          "surrogate.kind to none");
+    if (!has_surrogate)
+      throw InputError(deck.where("surrogate.kind") +
+                       "surrogate.kind = none leaves a hybrid forecast without its network: set it to correction");
+    if (!deck.surrogate.model)
+      throw InputError(deck.where("surrogate.model") +
+                       "surrogate.model = none leaves a hybrid forecast without its network: name the model file that "
+                       "a run or train left, for example runs/quickstart/model.h5");
   }
 }
 

@@ -89,8 +89,9 @@ struct Names<SurrogateKind> {
 };
 template <>
 struct Names<SurrogateBackend> {
-  static constexpr std::pair<const char*, SurrogateBackend> list[] = {
-      {"onednn", SurrogateBackend::onednn}, {"reference", SurrogateBackend::reference}, {"stub", SurrogateBackend::stub}};
+  static constexpr std::pair<const char*, SurrogateBackend> list[] = {{"onednn", SurrogateBackend::onednn},
+                                                                      {"reference", SurrogateBackend::reference},
+                                                                      {"stub", SurrogateBackend::stub}};
 };
 
 template <class Enum>
@@ -329,7 +330,7 @@ std::vector<Key> make_keys() {
              "cells along a panel edge of the coarse grid; divides grid.n"),
       duration("surrogate.interval", above(0), AT(surrogate.interval),
                "coupling interval over which a correction holds"),
-      path_or_none("surrogate.model", AT(surrogate.model), "saved model to forecast with, or to train on from"),
+      path_or_none("surrogate.model", AT(surrogate.model), "saved model to forecast with (tramontane forecast)"),
       one_from("surrogate.network.type", {"unet"}, AT(surrogate.network.type), "architecture"),
       number("surrogate.network.width", "channels", at_least(1), AT(surrogate.network.width),
              "channels of the first level"),

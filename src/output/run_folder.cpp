@@ -39,8 +39,10 @@ std::string why_not_writable(const fs::path& folder) {
   return reason.empty() ? "" : existing.string() + ": " + reason;
 }
 
-void prepare_output_folder(const Deck& deck) {
-  const fs::path folder = deck.output.dir;
+namespace {
+
+/// `value` is what the key says.
+void prepare_folder(const Deck& deck, const char* key, const std::string& value, const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   std::string reason;
@@ -49,8 +51,19 @@ void prepare_output_folder(const Deck& deck) {
   else
     reason = why_no_file_in(folder);
   if (!reason.empty())
-    throw InputError(fmt::format("{}output.dir = {} can not be written to ({}): choose another folder",
-                                 deck.where("output.dir"), folder.string(), reason));
+    throw InputError(fmt::format("{}{} = {} can not be written to ({}): choose another folder", deck.where(key), key,
+                                 value, reason));
+}
+
+}  // namespace
+
+void prepare_output_folder(const Deck& deck) {
+  prepare_folder(deck, "output.dir", deck.output.dir, deck.output.dir);
+}
+
+void prepare_archive_folder(const Deck& deck) {
+  if (deck.stream.archive)
+    prepare_folder(deck, "stream.archive", *deck.stream.archive, fs::absolute(*deck.stream.archive).parent_path());
 }
 
 void write_whole_file(const fs::path& path, const std::string& text) {

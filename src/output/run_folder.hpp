@@ -11,6 +11,8 @@ namespace tramontane {
 /// Makes output.dir where it is missing and proves that files can be written there. Call on one rank.
 /// Throws InputError saying what stands in the way.
 void prepare_output_folder(const Deck& deck);
+/// The same for the folder of stream.archive, when the deck names one.
+void prepare_archive_folder(const Deck& deck);
 
 /// What stands in the way of writing into the folder, or "" when nothing does. Leaves nothing behind: folders that do
 /// not exist are not made, the nearest one that does is tried.

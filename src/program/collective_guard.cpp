@@ -1,5 +1,6 @@
 #include "src/program/collective_guard.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <exception>
@@ -10,6 +11,11 @@
 
 namespace tramontane {
 namespace {
+
+/// Ranks that failed together, all with the same error, end the job one after the other, so that the first one's words
+/// stay the only ones: seconds between neighbours (Open MPI kills a second after it asked to end), and how many.
+constexpr double kStagger = 2.0;
+constexpr int kStaggeredRanks = 5;
 
 constexpr int kUnexpected = 1;  // an exception that is neither InputError nor RunError
 
@@ -105,7 +111,7 @@ int run_to_common_end(MPI_Comm comm, const std::function<int()>& body, double pa
   if (mine.code == 0) {
     // A rank that failed elsewhere ends the job if this one does not come; so this wait needs no limit of its own.
     MPI_Wait(&request, MPI_STATUS_IGNORE);
-  } else if (!completes_within(request, patience_seconds)) {
+  } else if (!completes_within(request, patience_seconds + kStagger * std::min(rank, kStaggeredRanks))) {
     print_error(mine.text + " (on rank " + std::to_string(rank) + "; the other ranks could not be reached)");
     MPI_Abort(MPI_COMM_WORLD, exit_code(mine));
   }

@@ -87,6 +87,12 @@ int command_check(const CommandContext& context) {
     if (!obstacle.empty())
       throw InputError(fmt::format("{}output.dir = {} can not be written to ({}): choose another folder",
                                    deck.where("output.dir"), deck.output.dir, obstacle));
+    if (is_coupled(deck, planned) && deck.stream.archive) {
+      const std::string in_the_way = why_not_writable(std::filesystem::absolute(*deck.stream.archive).parent_path());
+      if (!in_the_way.empty())
+        throw InputError(fmt::format("{}stream.archive = {} can not be written to ({}): choose another folder",
+                                     deck.where("stream.archive"), *deck.stream.archive, in_the_way));
+    }
     check_input_files(deck, planned);
   });
   if (!context.is_root()) return kExitDone;

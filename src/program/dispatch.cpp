@@ -44,6 +44,7 @@ int dispatch(const CommandLine& line, MPI_Comm world) {
     if (!context.is_root()) return;
     check_input_files(context.deck, line.command);
     prepare_output_folder(context.deck);
+    if (is_coupled(context.deck, line.command)) prepare_archive_folder(context.deck);
   });
   switch (line.command) {
     case Command::run:

@@ -19,7 +19,7 @@ std::string wall_clock_text(double seconds) {
 
 std::string progress_text(const std::string& label, double done, double total, const std::string& unit,
                           double elapsed_seconds, const std::string& note) {
-  std::string text = fmt::format("{}: {:.6g}/{:.6g} {}", label, done, total, unit);
+  std::string text = fmt::format("{}: {:.10g}/{:.10g} {}", label, done, total, unit);
   if (total > 0) text += fmt::format(", {:.0f}%", 100 * done / total);
   if (done > 0 && elapsed_seconds > 0) {
     const double rate = done / elapsed_seconds;

@@ -75,7 +75,8 @@ TEST(Checks, TrainingMustBeAbleToStart) {
 TEST(Checks, CommandsAskForWhatTheyNeed) {
   EXPECT_TRUE(mentions(error_of({}, Command::train, 1), {"learner.archives"}));
   EXPECT_EQ(error_of({"learner.archives=a.h5"}, Command::train, 1), "");
-  EXPECT_TRUE(mentions(error_of({}, Command::forecast, 1), {"surrogate.model"}));
+  EXPECT_TRUE(mentions(error_of({}, Command::forecast, 1), {"surrogate.model = none", "name the model file"}));
+  EXPECT_TRUE(mentions(error_of({"surrogate.kind=none"}, Command::forecast, 1), {"set it to correction"}));
   EXPECT_EQ(error_of({"surrogate.model=m.h5"}, Command::forecast, 1), "");
   EXPECT_TRUE(
       mentions(error_of({"surrogate.model=m.h5", "forecast.starts=[]"}, Command::forecast, 1), {"forecast.starts"}));

@@ -1,0 +1,66 @@
+// A learner rank that dies or stops in the middle of a coupled run: the job ends by itself and says why.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <chrono>
+#include <future>
+#include <thread>
+
+#include "job.hpp"
+
+namespace tramontane::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Tries for a while; false when it never came true.
+template <class Condition>
+bool comes_true(const Condition& condition, std::chrono::seconds patience = 60s) {
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(50ms);
+  }
+  return true;
+}
+
+/// Starts a run whose training would take hours, sends the signal to its learner once that trains, and waits for the
+/// job's end.
+Job run_and_signal_learner(const Scratch& scratch, int signal_number) {
+  const std::string deck = scratch.write("deck.yaml", small_deck()), folder = scratch / "run";
+  auto job = std::async(std::launch::async, [&] {
+    return run_job(scratch, "run", 3,
+                   "run " + deck + " --set output.dir=" + folder +
+                       " --set ranks.learner=1 --set learner.steps=1000000 --set stream.deadline=10s");
+  });
+  EXPECT_TRUE(comes_true([&] { return !read_metrics(folder + "/metrics.learner.jsonl", "train").empty(); }));
+  int signalled = 0;
+  for (const auto& [process, rank] : processes_of(scratch))
+    if (rank == 2) signalled += kill(process, signal_number) == 0;
+  EXPECT_EQ(signalled, 1);
+  return job.get();
+}
+
+TEST(LostLearner, KilledEndsTheJob) {
+  const Scratch scratch("killed");
+  const Job job = run_and_signal_learner(scratch, SIGKILL);
+  EXPECT_NE(job.code, 0);
+  EXPECT_NE(job.code, 124) << "the job hung until its time limit";
+  EXPECT_NE(job.err.find("signal 9"), std::string::npos) << job.err;
+  EXPECT_TRUE(comes_true([&] { return processes_of(scratch).empty(); }, 10s));
+}
+
+// A stopped process is what a node that hangs looks like: no one reports it dead, only deadlines tell.
+TEST(LostLearner, SilentEndsTheJobAtTheDeadline) {
+  const Scratch scratch("silent");
+  const Job job = run_and_signal_learner(scratch, SIGSTOP);
+  EXPECT_EQ(job.code, 3);
+  // Who waits for what depends on how far the solver was: for an answer to a sample, or for the model.
+  EXPECT_NE(job.err.find("tramontane: error: "), std::string::npos) << job.err;
+  EXPECT_EQ(job.err.find("tramontane: error: "), job.err.rfind("tramontane: error: ")) << "said twice\n" << job.err;
+  EXPECT_NE(job.err.find("learner rank 2"), std::string::npos) << job.err;
+  EXPECT_TRUE(comes_true([&] { return processes_of(scratch).empty(); }, 10s));
+}
+
+}  // namespace
+}  // namespace tramontane::testing
