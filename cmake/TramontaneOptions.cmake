@@ -13,8 +13,8 @@ target_compile_options(tramontane_options INTERFACE
   $<$<COMPILE_LANGUAGE:CXX>:-fno-math-errno>
   $<$<COMPILE_LANGUAGE:CXX>:-fno-trapping-math>)
 if(TRAMONTANE_ENABLE_CUDA)
-  # nvcc's front end does not take fmt 9's compile-time format checks; the CPU build makes them.
-  target_compile_definitions(tramontane_options INTERFACE FMT_CONSTEVAL=)
+  # fmt 9 turns constexpr off under nvcc but not the C++20 parts that need it.
+  target_compile_definitions(tramontane_options INTERFACE FMT_USE_CONSTEXPR=1)
 else()
   target_compile_options(tramontane_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp-simd>)
 endif()

@@ -78,7 +78,8 @@ class SolverSide {
         handover_(handover),
         metrics_(metrics) {}
 
-  void run(Summary& summary) {
+  /// Returns false when a signal ended it early: then there are no forecasts.
+  bool run(Summary& summary) {
     const Tiling& tiling = pair_.coarse().grid().tiling();
     StreamProducer producer(context_.world, stream_roles(context_.ranks), tiling, stream_options(deck_));
     stream_lessons(producer);
@@ -88,15 +89,18 @@ class SolverSide {
     summary.stream->producer_stall_seconds = producer.stall_seconds();
 
     Forecast forecast(deck_, pair_);
-    forecast.run_references(context_.is_root());
+    bool whole = forecast.run_references(context_.is_root());
     const Model model = handover_.receive([](std::int64_t) {});
     HybridCorrection correction(deck_, model, pair_);
-    forecast.run_hybrid([&](const CellFields& coarse) { return correction(coarse); }, context_.is_root());
+    whole =
+        whole && forecast.run_hybrid([&](const CellFields& coarse) { return correction(coarse); }, context_.is_root());
+    summary.solver = solver_summary(pair_.fine(), watch_);
+    if (!whole) return false;
     write_forecasts(deck_, "run", pair_, forecast);
     summary.forecast = report_scores(pair_, forecast, metrics_);
     const double clamped = correction.clamped_fraction();
     if (context_.is_root()) spdlog::info("{:.2e} of the corrections met their bounds", clamped);
-    summary.solver = solver_summary(pair_.fine(), watch_);
+    return true;
   }
 
  private:
@@ -223,28 +227,31 @@ int run_coupled(const CommandContext& context) {
   summary.solver_ranks = context.ranks.solvers;
   summary.learner_ranks = context.ranks.learners;
   double idle_seconds = 0;
+  int whole = 1;
   {
     ModelHandover handover(context.world, context.ranks, learner ? MPI_COMM_NULL : role, deck.stream.deadline);
     if (learner)
       summary.learner = learner_side(context, role, handover, metrics.get(), idle_seconds);
     else
-      SolverSide(context, *pair, archive.get(), handover, metrics.get()).run(summary);
+      whole = SolverSide(context, *pair, archive.get(), handover, metrics.get()).run(summary) ? 1 : 0;
   }
   metrics.reset();
   archive.reset();
   pair.reset();
   share_learner_summary(context, summary, idle_seconds);
+  MPI_Bcast(&whole, 1, MPI_INT, 0, context.world);
   collective_guard(context.world, [&] {
     if (!context.is_root()) return;
     join_metrics({metrics_path(deck, "solver"), metrics_path(deck, "learner")}, deck.output.dir + "/metrics.jsonl");
     summary.wall_seconds = MPI_Wtime() - began;
     summary.energy = energy.read();
     write_summary(deck.output.dir, summary);
-    spdlog::info("done in {:.0f} s; summary in {}/summary.json", summary.wall_seconds, deck.output.dir);
+    spdlog::info("{} after {:.0f} s; summary in {}/summary.json", whole ? "done" : "stopped by a signal",
+                 summary.wall_seconds, deck.output.dir);
     make_report(deck);
   });
   MPI_Comm_free(&role);
-  return kExitDone;
+  return whole ? kExitDone : kExitStopped;
 }
 
 }  // namespace tramontane

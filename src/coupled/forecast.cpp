@@ -4,6 +4,7 @@
 
 #include "physics/diagnostics.hpp"
 #include "src/program/progress.hpp"
+#include "src/program/signals.hpp"
 
 namespace tramontane {
 
@@ -76,7 +77,7 @@ ForecastFields Forecast::current(Simulation& simulation, const CellFields& field
   return {fields.depth, wind.eastward, wind.northward};
 }
 
-void Forecast::run_references(bool show_progress) {
+bool Forecast::run_references(bool show_progress) {
   const int leads = static_cast<int>(lead_hours_.size());
   const int starts = static_cast<int>(deck_.forecast.starts.size());
   Progress progress("reference forecasts", static_cast<double>(starts) * (leads - 1), "leads",
@@ -85,6 +86,7 @@ void Forecast::run_references(bool show_progress) {
   const double fine_before = fine.effort().seconds;
   for (const char* system : {kTruth, "coarse", "persistence"}) fields_[system].assign(starts, {});
   for (int start = 0; start < starts; ++start) {
+    if (stop_requested(solvers_.comm())) return false;
     solvers_.start(deck_.forecast.starts[start]);
     watch_.start(fine);
     for (int lead = 0; lead < leads; ++lead) {
@@ -103,9 +105,10 @@ void Forecast::run_references(bool show_progress) {
     watch_.drift(fine);
   }
   fine_seconds_ = fine.effort().seconds - fine_before;
+  return true;
 }
 
-void Forecast::run_hybrid(const Correction& correction, bool show_progress) {
+bool Forecast::run_hybrid(const Correction& correction, bool show_progress) {
   const int leads = static_cast<int>(lead_hours_.size());
   const int starts = static_cast<int>(deck_.forecast.starts.size());
   Progress progress("hybrid forecasts", static_cast<double>(starts) * (leads - 1), "leads",
@@ -113,6 +116,7 @@ void Forecast::run_hybrid(const Correction& correction, bool show_progress) {
   Simulation& coarse = solvers_.coarse();
   fields_["hybrid"].assign(starts, {});
   for (int start = 0; start < starts; ++start) {
+    if (stop_requested(solvers_.comm())) return false;
     solvers_.start(deck_.forecast.starts[start]);
     for (int lead = 0; lead < leads; ++lead) {
       if (lead > 0) {
@@ -128,6 +132,7 @@ void Forecast::run_hybrid(const Correction& correction, bool show_progress) {
       fields_["hybrid"][start].push_back(current(coarse, coarse.fields()));
     }
   }
+  return true;
 }
 
 Scores Forecast::rmse(const std::vector<int>& starts) const {

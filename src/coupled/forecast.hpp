@@ -28,10 +28,11 @@ class Forecast {
   const std::vector<double>& lead_hours() const { return lead_hours_; }
   std::vector<std::string> start_names() const;
 
-  /// Fine and coarse solver and persistence from every start. Collective over the solver ranks.
-  void run_references(bool show_progress);
+  /// Fine and coarse solver and persistence from every start. Collective over the solver ranks. Returns false when a
+  /// signal asked to stop before all was done: there is nothing to score then. So does run_hybrid.
+  bool run_references(bool show_progress);
   /// The coarse solver with a correction, asked for every coupling interval and held over it.
-  void run_hybrid(const Correction& correction, bool show_progress);
+  bool run_hybrid(const Correction& correction, bool show_progress);
 
   /// Fields of a system ("fine", "coarse", "hybrid", "persistence") by start and lead.
   const ForecastFields& at(const std::string& system, int start, int lead) const;

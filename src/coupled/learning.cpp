@@ -93,6 +93,8 @@ class Learning {
       if (step % deck_.learner.validate_every == 0 || step == deck_.learner.steps) validate(step);
       if (hooks_.after_step) hooks_.after_step(step);
       progress.update(static_cast<double>(step), fmt::format("loss {:.4f}, held out {:.4f}", recent_loss(), held_out_));
+      steps_done_ = step;
+      if (stop_requested(learners_)) break;
     }
     drain_source();
     LearningOutcome out;
@@ -235,7 +237,7 @@ class Learning {
     std::int64_t counts[2] = {reservoir_.accepted(), reservoir_.drawn()};
     MPI_Allreduce(MPI_IN_PLACE, counts, 2, MPI_INT64_T, MPI_SUM, learners_);
     out.parameters = static_cast<std::int64_t>(trainer_.parameters());
-    out.steps = deck_.learner.steps;
+    out.steps = steps_done_;
     out.samples_seen = counts[1];
     out.reuse_factor = counts[0] > 0 ? static_cast<double>(counts[1]) / static_cast<double>(counts[0]) : 0;
     out.samples_per_second = training_seconds_ > 0 ? static_cast<double>(counts[1]) / training_seconds_ : 0;
@@ -259,7 +261,7 @@ class Learning {
   Reservoir reservoir_;
   std::deque<Sample> waiting_;
   std::deque<double> recent_;
-  std::int64_t next_number_ = 0, start_number_ = 0;
+  std::int64_t steps_done_ = 0, next_number_ = 0, start_number_ = 0;
   bool told_end_ = false, validated_ = false;
   double first_loss_ = 0, held_out_ = 0, training_seconds_ = 0;
 };

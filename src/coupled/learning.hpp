@@ -34,7 +34,8 @@ struct LearningOutcome {
 /// Trains for learner.steps steps. Training starts when learner.watermark samples are in; the normaliser is made from
 /// those. With learner.deterministic the number of a step alone decides which samples it may draw from, so that a
 /// trajectory of weights does not depend on when samples arrived and an archive reproduces what a stream did, bit for
-/// bit; otherwise whatever has arrived is used. Collective over `learners`; `metrics` on its rank 0 only.
+/// bit; otherwise whatever has arrived is used. A signal ends training after the step at hand; the model is what it is
+/// then. Collective over `learners`; `metrics` on its rank 0 only.
 LearningOutcome learn(const Deck& deck, const LearningPlan& plan, SampleSource& source, MPI_Comm learners,
                       MetricsWriter* metrics, const LearningHooks& hooks);
 

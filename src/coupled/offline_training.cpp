@@ -67,7 +67,7 @@ int run_training(const CommandContext& context) {
                  deck.output.dir, deck.learner.model);
     make_report(deck);
   });
-  return kExitDone;
+  return outcome.summary.steps < deck.learner.steps ? kExitStopped : kExitDone;
 }
 
 }  // namespace tramontane

@@ -41,8 +41,9 @@ int run_forecast(const CommandContext& context) {
   });
   HybridCorrection correction(deck, model, pair);
   Forecast forecast(deck, pair);
-  forecast.run_references(context.is_root());
-  forecast.run_hybrid([&](const CellFields& coarse) { return correction(coarse); }, context.is_root());
+  if (!forecast.run_references(context.is_root()) ||
+      !forecast.run_hybrid([&](const CellFields& coarse) { return correction(coarse); }, context.is_root()))
+    return kExitStopped;
   write_forecasts(deck, "forecast", pair, forecast);
 
   Summary summary;

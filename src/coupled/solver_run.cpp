@@ -157,9 +157,7 @@ int run_solver_alone(const CommandContext& context) {
     output.write();
     report();
     progress.update(simulation->time() / 3600);
-    int stop = stop_requested() ? 1 : 0;
-    MPI_Allreduce(MPI_IN_PLACE, &stop, 1, MPI_INT, MPI_MAX, context.world);
-    stopped = stop != 0;
+    stopped = stop_requested(context.world);
   }
   progress.finish();
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "src/program/progress.hpp"
+#include "src/program/signals.hpp"
 
 namespace tramontane {
 
@@ -76,6 +77,7 @@ void teach(const Deck& deck, SolverPair& solvers, const std::function<void(const
       ++number;
       between();
       progress.update(static_cast<double>(number), lessons[lesson].month.text());
+      if (stop_requested(solvers.comm())) return;
       if (every > interval && k + 1 < samples) solvers.fine().advance(every - interval);
       between();
     }

@@ -29,7 +29,8 @@ struct SampleTiles {
 
 /// Runs every lesson: from each sampled time, the coarse solver runs one interval from the coarse-grained fine state;
 /// the target is what brings it to the coarse-grained fine state at the interval's end, per second. Collective over the
-/// solver ranks. `deliver` gets the samples in the order of their numbers; `between` is called often.
+/// solver ranks. Ends after the sample at hand when a signal asks for it. `deliver` gets the samples in the order of
+/// their numbers; `between` is called often.
 void teach(const Deck& deck, SolverPair& solvers, const std::function<void(const SampleTiles&)>& deliver,
            const std::function<void()>& between, bool show_progress);
 

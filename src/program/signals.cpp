@@ -26,4 +26,10 @@ bool stop_requested() {
   return stop_flag != 0;
 }
 
+bool stop_requested(MPI_Comm comm) {
+  int stop = stop_requested() ? 1 : 0;
+  MPI_Allreduce(MPI_IN_PLACE, &stop, 1, MPI_INT, MPI_MAX, comm);
+  return stop != 0;
+}
+
 }  // namespace tramontane
