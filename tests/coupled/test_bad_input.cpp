@@ -144,5 +144,20 @@ TEST_F(BadInput, Archive) {
   expect_refused(2, train(archive, {"surrogate.interval=2h"}), {archive, "1h", "2h", "surrogate.interval=1h"});
 }
 
+// Damage inside a whole file shows only when the sample is read, after training has begun: then the results of the
+// earlier run stay.
+TEST_F(BadInput, ArchiveWithADamagedSample) {
+  std::string bytes = read_text(small_run().archive);
+  for (std::size_t k = 0; k < 64; ++k) bytes[bytes.size() / 2 + k] ^= 0x5a;  // in the middle: samples
+  const std::string damaged = scratch_.write("damaged.h5", bytes);
+  const Job job = run_job(scratch_, "job", 1, train(damaged), 60);
+  EXPECT_EQ(job.code, 2) << job.err;
+  for (const std::string& word : {damaged, std::string("does not match its checksum"), std::string("leave it out")})
+    EXPECT_NE(sentence_of(job).find(word), std::string::npos) << job.err;
+  const auto after = contents_of(kept_);
+  for (const char* name : {"summary.json", "model.h5", "forecast.nc", "archive.h5"})
+    EXPECT_TRUE(after.at(name) == before_.at(name)) << name;
+}
+
 }  // namespace
 }  // namespace tramontane::testing

@@ -124,9 +124,10 @@ TEST_F(CoupledRun, Learns) {
   const Model model = Model::load(small_run().folder + "/model.h5");
   EXPECT_EQ(learner["parameters"], model.weights.size());
   EXPECT_EQ(model.training_step, 150);
-  // A tenth off the first batch's loss is far beyond the scatter of batches (docs/design/verification.md).
-  EXPECT_LT(learner["loss_last"], 0.9 * learner["loss_first"].get<double>());
-  // On the month that was never trained on, a network that gives nothing would have the loss of persistence.
+  // Twelve trainings with other seeds ended at 0.43 to 0.50 of the first batch's loss (docs/design/verification.md).
+  EXPECT_LT(learner["loss_last"], 0.7 * learner["loss_first"].get<double>());
+  // On the month that was never trained on, a network that gives nothing would have the loss of persistence; those
+  // trainings came to 0.77 to 0.81 of it.
   const auto validations = read_metrics(small_run().folder + "/metrics.jsonl", "validate");
   ASSERT_GE(validations.size(), 2u);
   EXPECT_EQ(validations.back()["samples"], kLessonSamples);
@@ -151,9 +152,10 @@ TEST_F(CoupledRun, ForecastsAreScoredAgainstTheFineSolver) {
         EXPECT_LT(acc[lead].get<double>(), 1);
       }
     }
-  // The correction acts, and a network of 150 steps already takes the coarse solver towards the fine one.
-  EXPECT_NE(forecast["rmse"]["h"]["hybrid"], forecast["rmse"]["h"]["coarse"]);
-  EXPECT_LT(forecast["rmse"]["h"]["hybrid"][kLeads - 1], forecast["rmse"]["h"]["coarse"][kLeads - 1]);
+  // A network of 150 steps already takes the coarse solver's wind towards the fine one's: by 10 to 15 per cent after a
+  // day in nine trainings. Of the height that can not be said.
+  for (int lead : {1, kLeads - 1})
+    EXPECT_LT(forecast["rmse"]["wind"]["hybrid"][lead], forecast["rmse"]["wind"]["coarse"][lead]);
   EXPECT_GT(forecast["cost_ratio"].get<double>(), 0);
 
   const auto fields = datasets_of(small_run().folder + "/forecast.nc");
@@ -196,13 +198,13 @@ TEST_F(FromItsFiles, TrainingOnTheArchiveGivesTheSameWeights) {
     EXPECT_EQ(trained[key], coupled[key]) << key;
 
   // Without the fixed order all samples are at hand from the first step: other batches, another network, which must
-  // be as good.
+  // be as good. Tolerance: largest difference over six seeds 5.7 per cent, so ten.
   const Job free = run_job(scratch, "free", 1,
                            base + " --set output.dir=" + (scratch / "free") + " --set learner.deterministic=false");
   ASSERT_EQ(free.code, 0) << free.err;
   EXPECT_FALSE(Model::load(scratch / "free/model.h5").weights == model.weights);
   const double loss = read_json(scratch / "free/summary.json")["learner"]["validation_loss"];
-  EXPECT_NEAR(loss, coupled["validation_loss"].get<double>(), 0.2 * coupled["validation_loss"].get<double>());
+  EXPECT_NEAR(loss, coupled["validation_loss"].get<double>(), 0.1 * coupled["validation_loss"].get<double>());
 }
 
 TEST_F(FromItsFiles, ForecastWithTheModelGivesTheSameScores) {
@@ -215,7 +217,9 @@ TEST_F(FromItsFiles, ForecastWithTheModelGivesTheSameScores) {
                             "forecast " + small_run().deck + " --set output.dir=" + folder +
                                 " --set surrogate.model=" + small_run().folder + "/model.h5");
     ASSERT_EQ(job.code, 0) << job.err;
-    const json forecast = read_json(folder + "/summary.json")["forecast"];
+    const json summary = read_json(folder + "/summary.json"), forecast = summary["forecast"];
+    EXPECT_NE(summary["solver"]["energy_drift"], 0.0);  // the budgets were watched
+    EXPECT_LT(std::abs(summary["solver"]["mass_drift"].get<double>()), 1e-13);
     EXPECT_EQ(forecast["rmse"], small_run().summary()["forecast"]["rmse"]);
     EXPECT_EQ(forecast["acc"], small_run().summary()["forecast"]["acc"]);
     EXPECT_TRUE(datasets_of(folder + "/forecast.nc") == expected);
@@ -234,10 +238,11 @@ TEST_F(FromItsFiles, TwoLearnersTrainAsWellAsOneAndTheArchiveRepeatsThem) {
   EXPECT_EQ(summary["stream"]["delivered"], kSamples);
   EXPECT_EQ(summary["stream"]["in_flight"], 0);
   EXPECT_EQ(summary["learner"]["samples_seen"], one["samples_seen"]);
-  // Batches of the same size from the same samples, drawn in another order.
+  // Batches of the same size from the same samples, drawn in another order. Tolerance: largest difference over six
+  // seeds 2.6 per cent, so ten.
   EXPECT_NEAR(summary["learner"]["validation_loss"].get<double>(), one["validation_loss"].get<double>(),
-              0.2 * one["validation_loss"].get<double>());
-  EXPECT_LT(summary["learner"]["loss_last"], 0.9 * summary["learner"]["loss_first"].get<double>());
+              0.1 * one["validation_loss"].get<double>());
+  EXPECT_LT(summary["learner"]["loss_last"], 0.7 * summary["learner"]["loss_first"].get<double>());
 
   const Job again = run_job(scratch, "again", 2,
                             "train " + small_run().deck + learners + " --set learner.archives=" + small_run().archive +

@@ -12,11 +12,11 @@ TEST(StreamPolicies, DroppedSamplesAreCountedAndTheRunEnds) {
     SCOPED_TRACE(policy);
     const Scratch scratch(policy);
     const std::string deck = scratch.write("deck.yaml", small_deck()), folder = scratch / "run";
-    // A step of 32 samples takes far longer than an hour of the solver, and between steps one frame fits.
+    // A step of 64 samples takes some ten times as long as an hour of the solver, and between steps one frame fits.
     const Job job = run_job(scratch, "run", 2,
                             "run " + deck + " --set output.dir=" + folder + " --set stream.archive=" + folder +
                                 "/archive.h5 --set stream.queue=1 --set stream.when_full=" + policy +
-                                " --set learner.deterministic=false --set learner.batch=32 --set learner.steps=40 "
+                                " --set learner.deterministic=false --set learner.batch=64 --set learner.steps=40 "
                                 "--set learner.watermark=4");
     ASSERT_EQ(job.code, 0) << job.err;
     const nlohmann::json stream = read_json(folder + "/summary.json")["stream"];
