@@ -4,7 +4,9 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
 #include <deque>
+#include <thread>
 
 #include "ml/reservoir.hpp"
 #include "physics/grid.hpp"
@@ -86,6 +88,7 @@ class Learning {
     const double began = MPI_Wtime();
     for (std::int64_t step = 1; step <= deck_.learner.steps; ++step) {
       admit(admitted_at(step));
+      meet_other_learners();
       agree_on_end();
       const StepReport report = trainer_.step(reservoir_.draw(static_cast<std::size_t>(local_batch_)));
       training_seconds_ += report.seconds;
@@ -140,6 +143,24 @@ class Learning {
     return true;
   }
 
+  /// Waits until every learner has come here, and takes in samples meanwhile: a frame for this learner must not stand
+  /// in the solver's queue before those that the others still wait for.
+  void meet_other_learners() {
+    if (learner_count_ == 1) return;
+    MPI_Request request;
+    MPI_Ibarrier(learners_, &request);
+    const double began = MPI_Wtime();
+    for (int done = 0;;) {
+      MPI_Test(&request, &done, MPI_STATUS_IGNORE);
+      if (done) return;
+      take_in();
+      if (MPI_Wtime() - began > deck_.stream.deadline)
+        throw RunError(fmt::format("learner {} waited {:g} s for the samples of the other learners", rank_in(learners_),
+                                   deck_.stream.deadline));
+      std::this_thread::sleep_for(std::chrono::microseconds(200));  // the others may share this core
+    }
+  }
+
   /// Ending the source is collective over the learners, and so is a training step: one is told only when all have it.
   void agree_on_end() {
     if (told_end_) return;
@@ -177,6 +198,7 @@ class Learning {
       progress.update(static_cast<double>(reservoir_.size()));
     }
     start_number_ = next_number_;
+    meet_other_learners();
     if (reservoir_.size() == 0)
       throw RunError("no training sample reached the learner: teach more months, or let stream.when_full block");
   }
