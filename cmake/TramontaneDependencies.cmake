@@ -29,6 +29,7 @@ target_link_libraries(tramontane_hdf5 INTERFACE ${HDF5_C_HL_LIBRARIES} ${HDF5_C_
 
 # xxHash is used from its header alone.
 find_path(TRAMONTANE_XXHASH_INCLUDE xxhash.h REQUIRED)
+include_directories(SYSTEM "${TRAMONTANE_XXHASH_INCLUDE}")
 
 pkg_check_modules(PETSC REQUIRED IMPORTED_TARGET PETSc)
 find_library(TRAMONTANE_PNETCDF_LIBRARY pnetcdf REQUIRED)

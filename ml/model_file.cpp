@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <hdf5.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -12,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "kernels/checksum.hpp"
 #include "ml/model.hpp"
 
 namespace tramontane {
@@ -24,8 +24,9 @@ constexpr std::size_t kHeaderBytes = 512;
 constexpr const char* kMagic = "TRAMONTANE MODEL";
 
 std::string header_for(const std::byte* image, std::size_t size, int version) {
-  std::string text =
-      fmt::format("{} version {} bytes {} xxh3 {:016x}\n", kMagic, version, size, XXH3_64bits(image, size));
+  Checksum sum;
+  sum.add(image, size);
+  std::string text = fmt::format("{} version {} bytes {} xxh3 {:016x}\n", kMagic, version, size, sum.value());
   text.resize(kHeaderBytes - 1, ' ');
   return text + '\n';
 }

@@ -35,8 +35,8 @@ void Surrogate::update(const Model& model) {
                  .statics = model_.statics});
   NetworkSpec spec = model.network;
   spec.tiles_per_edge = model_.network.tiles_per_edge;
-  if (spec != model_.network)
-    throw InputError("the new weights belong to a network of another type, width or depth than the one at work");
+  if (spec != model_.network || model.vector_frame != model_.vector_frame)
+    throw InputError("the new weights belong to a network of another type, width, depth or frame than the one at work");
   model_ = model;
   network_->set_parameters(model_.weights.data());
 }

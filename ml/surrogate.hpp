@@ -20,6 +20,8 @@ class Surrogate {
   /// `axes` are needed when the model's vectors meet it in the panels' frames (InputError without).
   Surrogate(const Model& model, const Tiling& tiling, MPI_Comm solvers, const std::string& backend = "auto",
             double deadline_seconds = 300, const PanelAxesTable& axes = {});
+  Surrogate(const Surrogate&) = delete;  // its network calls back into it
+  Surrogate& operator=(const Surrogate&) = delete;
 
   /// inputs: (model.inputs, owned tiles, T, T) in physical units; statics: (model.statics, owned tiles, T, T) as the
   /// network was trained with. Returns (model.targets, owned tiles, T, T) in physical units, each value clamped to the

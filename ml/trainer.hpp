@@ -53,6 +53,9 @@ class Trainer {
   Trainer(NetworkSpec spec, TrainerOptions options, StaticFields statics, MPI_Comm learners,
           const std::string& backend);
 
+  Trainer(const Trainer&) = delete;  // its tasks call back into it
+  Trainer& operator=(const Trainer&) = delete;
+
   /// Must come before the first step; the same on every rank.
   void set_normaliser(Normaliser normaliser);
   const Normaliser& normaliser() const { return normaliser_; }

@@ -113,7 +113,7 @@ void interpolate_ghosts(const View<double*****>& state, const View<int* [3]>& gh
 }  // namespace
 
 GhostCells::GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int levels, double deadline_seconds)
-    : grid_(std::move(grid)), levels_(levels) {
+    : grid_(std::move(grid)) {
   const Tiling& tiling = grid_->tiling();
   const int n = tiling.n, size = tiling.tile_cells();
 

@@ -25,7 +25,6 @@ class GhostCells {
 
  private:
   std::shared_ptr<const Grid> grid_;
-  int levels_;
   std::unique_ptr<PointExchange> exchange_;
   View<int* [4]> copies_;                           ///< (ghost, {tile, j, i, pool position})
   View<int* [3]> ghosts_;                           ///< (ghost, {tile, j, i}) of the interpolated ghosts

@@ -1,4 +1,4 @@
-/// Initial states: analytic cases as cell averages, and fields on the whole grid from files.
+/// Initial states: analytic cases as cell averages, and states from given cell means.
 #pragma once
 
 #include <functional>

@@ -15,7 +15,7 @@ namespace tramontane {
 /// components, in the order of the sorted needed numbers. Points that the rank owns itself take the same path without
 /// MPI, so that a ghost value never depends on who owned its source.
 ///
-/// Pool layout: (component, needed point). Send buffers travel through host memory unless MPI is device-aware.
+/// Pool layout: (component, needed point). Messages travel through host memory.
 class PointExchange {
  public:
   /// @param needed global numbers, sorted and unique

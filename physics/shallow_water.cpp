@@ -1,6 +1,5 @@
 #include "physics/shallow_water.hpp"
 
-#include <limits>
 
 namespace tramontane {
 

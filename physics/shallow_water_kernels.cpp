@@ -172,7 +172,7 @@ void ShallowWater::beta_fluxes() {
           Row sqrt_g = &metric.sqrt_g(g, row, column), speed = &metric.speed(g, row, column);
           Row pressure_n = &metric.pressure_n(g, row, column), pressure_t = &metric.pressure_t(g, row, column);
           Row h = &bottom(tile, g, face, 0);
-          const double keep = g == 0 ? 0.0 : 1.0;
+          const bool first = g == 0;
           simd_for(team, 0, size, [&](int i) {
             const FaceFlux x =
                 face_flux({face_value(e0[i], e1[i], e2[i], e3[i], e4[i]), face_value(b0[i], b1[i], b2[i], b3[i], b4[i]),
@@ -180,9 +180,9 @@ void ShallowWater::beta_fluxes() {
                           {face_value(e5[i], e4[i], e3[i], e2[i], e1[i]), face_value(b5[i], b4[i], b3[i], b2[i], b1[i]),
                            face_value(a5[i], a4[i], a3[i], a2[i], a1[i])},
                           {left[i], right[i], sqrt_g[i], speed[i], pressure_n[i], pressure_t[i], h[i]}, reference);
-            out_e[i] = keep * out_e[i] + 0.5 * x.e;
-            out_a[i] = keep * out_a[i] + 0.5 * x.tangential;
-            out_b[i] = keep * out_b[i] + 0.5 * x.normal;
+            out_e[i] = (first ? 0.0 : out_e[i]) + 0.5 * x.e;
+            out_a[i] = (first ? 0.0 : out_a[i]) + 0.5 * x.tangential;
+            out_b[i] = (first ? 0.0 : out_b[i]) + 0.5 * x.normal;
           });
         }
       });

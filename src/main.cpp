@@ -28,9 +28,9 @@ int tramontane_main(const std::vector<char*>& arguments, int rank) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Several threads may talk to MPI: the stream sends while the solver exchanges halos.
+  // Only the main thread talks to MPI; oneDNN's threads compute beside it.
   int provided = 0;
-  MPI_Init_thread(&argc, &argv, MPI_THREAD_MULTIPLE, &provided);
+  MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
   int rank = 0;
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   int code = 0;

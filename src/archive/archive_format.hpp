@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "kernels/sample.hpp"
-#include "src/stream/checksum.hpp"
+#include "kernels/checksum.hpp"
 
 namespace tramontane {
 

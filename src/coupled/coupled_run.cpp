@@ -89,8 +89,10 @@ class SolverSide {
     summary.stream->producer_stall_seconds = producer.stall_seconds();
 
     Forecast forecast(deck_, pair_);
-    bool whole = forecast.run_references(context_.is_root());
-    const Model model = handover_.receive([](std::int64_t) {});
+    const auto listen = [&] { handover_.listen(); };
+    bool whole = forecast.run_references(context_.is_root(), listen);
+    watch_.include(forecast.budget_watch());
+    const Model model = handover_.receive([](std::int64_t step) { spdlog::info("the learner is at step {}", step); });
     HybridCorrection correction(deck_, model, pair_);
     whole =
         whole && forecast.run_hybrid([&](const CellFields& coarse) { return correction(coarse); }, context_.is_root());
@@ -105,29 +107,22 @@ class SolverSide {
 
  private:
   void stream_lessons(StreamProducer& producer) {
-    int last_lesson = -1;
     std::vector<const float*> payload;
-    teach(
-        deck_, pair_,
-        [&](const SampleTiles& sample) {
-          watch_lesson(sample.info.trajectory, last_lesson);
-          payload.clear();
-          for (const auto& variable : sample.variables) payload.push_back(variable.data());
-          producer.push(sample.info, payload);
-          if (archive_) archive_sample(sample.info, payload);
-        },
-        [&] { producer.progress(); }, context_.is_root());
+    TeachHooks hooks;
+    hooks.started = [&](int) { watch_.start(pair_.fine()); };
+    hooks.deliver = [&](const SampleTiles& sample) {
+      payload.clear();
+      for (const auto& variable : sample.variables) payload.push_back(variable.data());
+      producer.push(sample.info, payload);
+      if (archive_) archive_sample(sample.info, payload);
+    };
+    hooks.between = [&] { producer.progress(); };
+    hooks.finished = [&](int lesson) { report_lesson(lesson); };
+    teach(deck_, pair_, hooks, context_.is_root());
     if (archive_ && !archive_->failed()) archive_->close();
   }
 
-  /// Budgets at each lesson's first sample and at its last.
-  void watch_lesson(int lesson, int& last) {
-    if (lesson != last) {
-      watch_.start(pair_.fine());
-      last = lesson;
-      seen_ = 0;
-    }
-    if (++seen_ != samples_per_lesson(deck_)) return;
+  void report_lesson(int lesson) {
     const Budgets drift = watch_.drift(pair_.fine());
     if (metrics_)
       metrics_->write("solver", {{"lesson", lesson},
@@ -156,7 +151,6 @@ class SolverSide {
   ModelHandover& handover_;
   MetricsWriter* metrics_;
   BudgetWatch watch_;
-  int seen_ = 0;
 };
 
 /// What the learner ranks do: take the stream in, train, send the model and save it.
@@ -246,9 +240,10 @@ int run_coupled(const CommandContext& context) {
     summary.wall_seconds = MPI_Wtime() - began;
     summary.energy = energy.read();
     write_summary(deck.output.dir, summary);
+    make_report(deck);
+    check_conservation(*summary.solver);
     spdlog::info("{} after {:.0f} s; summary in {}/summary.json", whole ? "done" : "stopped by a signal",
                  summary.wall_seconds, deck.output.dir);
-    make_report(deck);
   });
   MPI_Comm_free(&role);
   return whole ? kExitDone : kExitStopped;

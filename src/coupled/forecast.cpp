@@ -77,7 +77,7 @@ ForecastFields Forecast::current(Simulation& simulation, const CellFields& field
   return {fields.depth, wind.eastward, wind.northward};
 }
 
-bool Forecast::run_references(bool show_progress) {
+bool Forecast::run_references(bool show_progress, const std::function<void()>& between) {
   const int leads = static_cast<int>(lead_hours_.size());
   const int starts = static_cast<int>(deck_.forecast.starts.size());
   Progress progress("reference forecasts", static_cast<double>(starts) * (leads - 1), "leads",
@@ -86,10 +86,11 @@ bool Forecast::run_references(bool show_progress) {
   const double fine_before = fine.effort().seconds;
   for (const char* system : {kTruth, "coarse", "persistence"}) fields_[system].assign(starts, {});
   for (int start = 0; start < starts; ++start) {
-    if (stop_requested(solvers_.comm())) return false;
     solvers_.start(deck_.forecast.starts[start]);
     watch_.start(fine);
     for (int lead = 0; lead < leads; ++lead) {
+      if (between) between();
+      if (stop_requested(solvers_.comm())) return false;
       if (lead > 0) {
         // In coupling intervals, as the teacher and the hybrid go.
         for (double t = 0; t < deck_.output.every - 1e-6; t += deck_.surrogate.interval) {
@@ -116,9 +117,12 @@ bool Forecast::run_hybrid(const Correction& correction, bool show_progress) {
   Simulation& coarse = solvers_.coarse();
   fields_["hybrid"].assign(starts, {});
   for (int start = 0; start < starts; ++start) {
-    if (stop_requested(solvers_.comm())) return false;
     solvers_.start(deck_.forecast.starts[start]);
     for (int lead = 0; lead < leads; ++lead) {
+      if (stop_requested(solvers_.comm())) {
+        coarse.solver().set_forcing({});
+        return false;
+      }
       if (lead > 0) {
         const double began = MPI_Wtime();
         for (double t = 0; t < deck_.output.every - 1e-6; t += deck_.surrogate.interval) {

@@ -192,15 +192,19 @@ class Learning {
     while (!reservoir_.ready()) {
       take_in();
       if (waiting_.empty() && !wait_for_one()) break;
+      if (!reservoir_.add(waiting_.front())) break;  // full: as ready as it will be
       next_number_ = waiting_.front().info.number + 1;
-      reservoir_.add(waiting_.front());
       waiting_.pop_front();
       progress.update(static_cast<double>(reservoir_.size()));
     }
     start_number_ = next_number_;
     meet_other_learners();
-    if (reservoir_.size() == 0)
-      throw RunError("no training sample reached the learner: teach more months, or let stream.when_full block");
+    long least = static_cast<long>(reservoir_.size());
+    MPI_Allreduce(MPI_IN_PLACE, &least, 1, MPI_LONG, MPI_MIN, learners_);
+    if (least > 0) return;
+    throw RunError(stop_requested(learners_)
+                       ? "a signal ended the run before a training sample reached every learner: there is no model"
+                       : "no training sample reached some learner: teach more months, or let stream.when_full block");
   }
 
   void set_normaliser() {
@@ -249,8 +253,7 @@ class Learning {
 
   /// Samples that came after the last step are taken and left: the stream's ledger must close.
   void drain_source() {
-    while (!source_.ended() && source_.wait()) {
-    }
+    source_.discard_rest();
     agree_on_end();
   }
 

@@ -13,7 +13,7 @@ namespace tramontane {
 
 namespace {
 constexpr int kBeatTag = 1, kModelTag = 2;
-constexpr double kBeatSeconds = 2.0;
+constexpr double kBeatSeconds = 2.0, kTellSeconds = 30.0;
 
 /// What the first solver rank tells the others about each second of waiting.
 enum class Wait : int { still = 0, arrived = 1, silent = 2 };
@@ -22,6 +22,7 @@ enum class Wait : int { still = 0, arrived = 1, silent = 2 };
 ModelHandover::ModelHandover(MPI_Comm world, const RankLayout& ranks, MPI_Comm solvers, double deadline_seconds)
     : solvers_(solvers), ranks_(ranks), deadline_(deadline_seconds), last_beat_(MPI_Wtime()) {
   MPI_Comm_dup(world, &comm_);
+  if (solvers_ != MPI_COMM_NULL) MPI_Comm_rank(solvers_, &solver_rank_);
 }
 
 ModelHandover::~ModelHandover() {
@@ -50,36 +51,42 @@ void ModelHandover::send(const Model& model) {
   wait_with_deadline(requests, deadline_, "sending the model to solver rank 0");
 }
 
+void ModelHandover::listen() {
+  if (solver_rank_ != 0) return;
+  int found = 0;
+  MPI_Status status;
+  while (MPI_Iprobe(first_learner(), MPI_ANY_TAG, comm_, &found, &status), found) {
+    heard_ = MPI_Wtime();
+    if (status.MPI_TAG == kBeatTag) {
+      MPI_Recv(&heard_step_, 1, MPI_INT64_T, first_learner(), kBeatTag, comm_, MPI_STATUS_IGNORE);
+    } else {
+      int size = 0;
+      MPI_Get_count(&status, MPI_BYTE, &size);
+      received_.resize(static_cast<std::size_t>(size));
+      MPI_Recv(received_.data(), size, MPI_BYTE, first_learner(), kModelTag, comm_, MPI_STATUS_IGNORE);
+    }
+  }
+}
+
 Model ModelHandover::receive(const std::function<void(std::int64_t)>& on_beat) {
-  int rank = 0;
-  MPI_Comm_rank(solvers_, &rank);
-  std::vector<std::byte> bytes;
-  double heard = MPI_Wtime();
+  heard_ = MPI_Wtime();  // silence counts from here: until now the solvers may not have listened
+  double told = heard_;
   Wait state = Wait::still;
   while (state == Wait::still) {
-    if (rank == 0) {
+    if (solver_rank_ == 0) {
       const double slice = MPI_Wtime();
       while (state == Wait::still && MPI_Wtime() - slice < 1.0) {
-        int found = 0;
-        MPI_Status status;
-        MPI_Iprobe(first_learner(), MPI_ANY_TAG, comm_, &found, &status);
-        if (!found) {
-          if (MPI_Wtime() - heard > deadline_) state = Wait::silent;
-          std::this_thread::sleep_for(std::chrono::milliseconds(2));  // the learner may share this core
-          continue;
-        }
-        heard = MPI_Wtime();
-        if (status.MPI_TAG == kBeatTag) {
-          std::int64_t step = 0;
-          MPI_Recv(&step, 1, MPI_INT64_T, first_learner(), kBeatTag, comm_, MPI_STATUS_IGNORE);
-          on_beat(step);
-        } else {
-          int size = 0;
-          MPI_Get_count(&status, MPI_BYTE, &size);
-          bytes.resize(static_cast<std::size_t>(size));
-          MPI_Recv(bytes.data(), size, MPI_BYTE, first_learner(), kModelTag, comm_, MPI_STATUS_IGNORE);
+        listen();
+        if (!received_.empty())
           state = Wait::arrived;
-        }
+        else if (MPI_Wtime() - heard_ > deadline_)
+          state = Wait::silent;
+        else
+          std::this_thread::sleep_for(std::chrono::milliseconds(2));  // the learner may share this core
+      }
+      if (state == Wait::still && MPI_Wtime() - told > kTellSeconds) {
+        told = MPI_Wtime();
+        on_beat(heard_step_);
       }
     }
     std::vector<MPI_Request> requests(1);
@@ -91,6 +98,7 @@ Model ModelHandover::receive(const std::function<void(std::int64_t)>& on_beat) {
   if (state == Wait::silent)
     throw RunError(
         fmt::format("learner rank {} has been silent for {:.0f} s: it has died or hangs", first_learner(), deadline_));
+  std::vector<std::byte>& bytes = received_;
   int size = static_cast<int>(bytes.size());
   std::vector<MPI_Request> requests(1);
   MPI_Ibcast(&size, 1, MPI_INT, 0, solvers_, requests.data());

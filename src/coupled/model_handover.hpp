@@ -3,7 +3,10 @@
 
 #include <mpi.h>
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "ml/model.hpp"
 #include "src/deck/layout.hpp"
@@ -25,8 +28,11 @@ class ModelHandover {
   void beat(std::int64_t step);
   /// Learner's first rank: sends the model. Throws RunError when the solver does not take it within the deadline.
   void send(const Model& model);
-  /// Solver ranks, collective: waits for the model, calling `on_beat(step)` on the first rank when a sign of life
-  /// comes. Throws RunError when the learner has been silent for the deadline.
+  /// Solver's first rank (nothing on the others): takes whatever has come, so that a learner that has done is not left
+  /// waiting while the solvers are busy. Never waits.
+  void listen();
+  /// Solver ranks, collective: waits for the model, calling `on_beat(step)` on the first rank about every half minute
+  /// while signs of life come. Throws RunError when the learner has been silent for the deadline.
   Model receive(const std::function<void(std::int64_t)>& on_beat);
 
  private:
@@ -34,8 +40,12 @@ class ModelHandover {
 
   MPI_Comm comm_ = MPI_COMM_NULL;  ///< own duplicate of the world
   MPI_Comm solvers_;
+  int solver_rank_ = -1;  ///< among the solvers; -1 on learners
   RankLayout ranks_;
   double deadline_;
+  std::vector<std::byte> received_;  ///< the model's bytes, once they are here
+  double heard_ = 0;                 ///< when the learner was last heard
+  std::int64_t heard_step_ = 0;
   std::int64_t beat_step_ = 0;
   double last_beat_ = 0;
   MPI_Request beat_request_ = MPI_REQUEST_NULL;

@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "src/output/run_folder.hpp"
-#include "src/stream/checksum.hpp"
+#include "kernels/checksum.hpp"
 
 namespace tramontane {
 

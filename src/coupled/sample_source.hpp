@@ -21,6 +21,8 @@ class SampleSource {
   virtual std::optional<Sample> wait() = 0;
   /// Whether all samples have been taken.
   virtual bool ended() const = 0;
+  /// Takes what is left and lets it go; ended() afterwards.
+  virtual void discard_rest() = 0;
 };
 
 /// Samples that the solver ranks stream to this learner rank.
@@ -30,6 +32,10 @@ class StreamSource : public SampleSource {
   std::optional<Sample> poll() override { return consumer_.poll(); }
   std::optional<Sample> wait() override { return consumer_.wait(); }
   bool ended() const override { return consumer_.finished(); }
+  void discard_rest() override {
+    while (!consumer_.finished() && consumer_.wait()) {
+    }
+  }
 
  private:
   StreamConsumer& consumer_;
@@ -50,6 +56,7 @@ class ArchiveSource : public SampleSource {
   std::optional<Sample> poll() override { return wait(); }
   std::optional<Sample> wait() override;
   bool ended() const override { return next_ >= total_; }
+  void discard_rest() override { next_ = total_; }
 
  private:
   std::vector<std::unique_ptr<ArchiveReader>> archives_;

@@ -41,17 +41,17 @@ int run_forecast(const CommandContext& context) {
   });
   HybridCorrection correction(deck, model, pair);
   Forecast forecast(deck, pair);
-  if (!forecast.run_references(context.is_root()) ||
-      !forecast.run_hybrid([&](const CellFields& coarse) { return correction(coarse); }, context.is_root()))
-    return kExitStopped;
-  write_forecasts(deck, "forecast", pair, forecast);
+  const bool whole =
+      forecast.run_references(context.is_root()) &&
+      forecast.run_hybrid([&](const CellFields& coarse) { return correction(coarse); }, context.is_root());
+  if (whole) write_forecasts(deck, "forecast", pair, forecast);
 
   Summary summary;
   summary.command = "forecast";
   summary.version = TRAMONTANE_VERSION;
   summary.deck = deck.file;
   summary.solver_ranks = context.size;
-  summary.forecast = report_scores(pair, forecast, metrics.get());
+  if (whole) summary.forecast = report_scores(pair, forecast, metrics.get());
   summary.solver = solver_summary(pair.fine(), forecast.budget_watch());
   collective_guard(context.world, [&] {
     if (!context.is_root()) return;
@@ -59,8 +59,9 @@ int run_forecast(const CommandContext& context) {
     summary.energy = energy.read();
     write_summary(deck.output.dir, summary);
     make_report(deck);
+    check_conservation(*summary.solver);
   });
-  return kExitDone;
+  return whole ? kExitDone : kExitStopped;
 }
 
 }  // namespace tramontane

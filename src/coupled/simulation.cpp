@@ -8,8 +8,8 @@ namespace tramontane {
 
 namespace {
 
-/// Courant number (sum over directions, see ShallowWater::largest_rate) beyond which SSPRK3 with the fifth-order upwind
-/// flux was seen to blow up; measured on Williamson 2 and `winds` (docs/design/solver.md).
+/// Largest Courant number (sum over directions, see ShallowWater::largest_rate) that was seen to be stable: SSPRK3 with
+/// the fifth-order upwind flux on Williamson 2 (docs/design/solver.md). Beyond it nothing was tried.
 constexpr double kLargestCourant = 1.6;
 
 std::unique_ptr<ShallowWater> make_solver(const Deck& deck, std::shared_ptr<const Grid> grid, MPI_Comm comm,
@@ -41,6 +41,9 @@ double Simulation::checked_rate() const {
         fmt::format("{}time.dt = {:g} s is past the stability limit of {:.4g} s at C{}: lower time.dt, or "
                     "set it to auto",
                     deck_.where("time.dt"), *deck_.time.dt, kLargestCourant / rate, grid().n()));
+  if (deck_.time.cfl > kLargestCourant)
+    throw InputError(fmt::format("{}time.cfl = {:g} is past the stability limit of {:g}: lower it",
+                                 deck_.where("time.cfl"), deck_.time.cfl, kLargestCourant));
   return rate;
 }
 
@@ -59,6 +62,9 @@ void Simulation::advance(double seconds) {
   effort_.cell_updates += static_cast<double>(steps) * grid().tiling().cell_count();
   Kokkos::fence();
   effort_.seconds += MPI_Wtime() - began;
+  double reached = solver_->largest_rate(state_);
+  MPI_Allreduce(MPI_IN_PLACE, &reached, 1, MPI_DOUBLE, MPI_MAX, solver_->comm());
+  if (!std::isfinite(reached)) report_blow_up();
 }
 
 void Simulation::report_blow_up() const {

@@ -40,8 +40,8 @@ class Simulation {
 
   /// Advances by `seconds` in equal steps: as few as the Courant number of the state at the start allows, or of
   /// time.dt at most. The choice depends on a maximum over all cells only, so it is the same on any number of ranks.
-  /// Throws RunError naming time, field and place when the state is no longer finite, and InputError when time.dt is
-  /// past the stability limit.
+  /// Checks the state before and after. Throws RunError naming time and place when the state is no longer finite, and
+  /// InputError when time.dt is past the stability limit.
   void advance(double seconds);
 
   /// Largest rate of the present state over all cells, s-1: see ShallowWater::largest_rate. Throws as advance() does,

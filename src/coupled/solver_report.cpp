@@ -1,5 +1,7 @@
 #include "src/coupled/solver_report.hpp"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
 namespace tramontane {
@@ -22,6 +24,18 @@ Budgets BudgetWatch::drift(Simulation& simulation) {
   keep_larger(worst_.energy, drift.energy);
   keep_larger(worst_.potential_enstrophy, drift.potential_enstrophy);
   return drift;
+}
+
+void BudgetWatch::include(const BudgetWatch& other) {
+  keep_larger(worst_.mass, other.worst_.mass);
+  keep_larger(worst_.energy, other.worst_.energy);
+  keep_larger(worst_.potential_enstrophy, other.worst_.potential_enstrophy);
+}
+
+void check_conservation(const SolverSummary& summary) {
+  if (!(std::abs(summary.mass_drift) <= 1e-10))
+    throw RunError(
+        fmt::format("the solver on C{} lost its mass: relative drift {:.2e}", summary.n, summary.mass_drift));
 }
 
 SolverSummary solver_summary(const Simulation& simulation, const BudgetWatch& watch) {

@@ -14,12 +14,18 @@ class BudgetWatch {
   void start(Simulation& simulation);
   /// Drifts since the start. Collective.
   Budgets drift(Simulation& simulation);
+  /// Takes another watch's drifts in.
+  void include(const BudgetWatch& other);
   /// Of all drifts asked for, the one largest in magnitude, by quantity.
   const Budgets& worst() const { return worst_; }
 
  private:
   Budgets start_, worst_;
 };
+
+/// Throws RunError unless the solver kept its mass: relative drift at most 1e-10, far above round-off, far below what a
+/// flux that differs on the two sides of a face would leave.
+void check_conservation(const SolverSummary& summary);
 
 /// Figures of a simulation's effort for summary.json.
 SolverSummary solver_summary(const Simulation& simulation, const BudgetWatch& watch);

@@ -186,6 +186,8 @@ int run_solver_alone(const CommandContext& context) {
         "mass drift {:.1e}",
         summary.solver->steps, summary.solver->dt_seconds, summary.solver->cell_updates_per_second,
         summary.solver->sypd, summary.solver->mass_drift);
+    make_report(deck);
+    check_conservation(*summary.solver);
   });
   return stopped ? kExitStopped : kExitDone;
 }

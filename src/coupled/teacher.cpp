@@ -51,8 +51,7 @@ std::vector<std::vector<float>> surrogate_inputs(const CellFields& coarse, const
           to_float(orography)};
 }
 
-void teach(const Deck& deck, SolverPair& solvers, const std::function<void(const SampleTiles&)>& deliver,
-           const std::function<void()>& between, bool show_progress) {
+void teach(const Deck& deck, SolverPair& solvers, const TeachHooks& hooks, bool show_progress) {
   const std::vector<Lesson> lessons = lessons_of(deck);
   const int samples = samples_per_lesson(deck);
   const double interval = deck.surrogate.interval, every = deck.stream.every;
@@ -61,7 +60,9 @@ void teach(const Deck& deck, SolverPair& solvers, const std::function<void(const
   std::int64_t number = 0;
   for (std::size_t lesson = 0; lesson < lessons.size(); ++lesson) {
     solvers.start(lessons[lesson].month);
-    for (int k = 0; k < samples; ++k) {
+    hooks.started(static_cast<int>(lesson));
+    bool stop = false;
+    for (int k = 0; k < samples && !stop; ++k) {
       const double time = solvers.fine().time();
       solvers.restart_coarse();
       SampleTiles sample;
@@ -73,14 +74,16 @@ void teach(const Deck& deck, SolverPair& solvers, const std::function<void(const
       const CellFields lacking = tendency_between(solvers.coarse().fields(), solvers.coarse_grained(), interval);
       sample.variables.push_back(to_float(lacking.depth));
       for (const auto& component : lacking.velocity) sample.variables.push_back(to_float(component));
-      deliver(sample);
+      hooks.deliver(sample);
       ++number;
-      between();
+      hooks.between();
       progress.update(static_cast<double>(number), lessons[lesson].month.text());
-      if (stop_requested(solvers.comm())) return;
-      if (every > interval && k + 1 < samples) solvers.fine().advance(every - interval);
-      between();
+      stop = stop_requested(solvers.comm());
+      if (every > interval && k + 1 < samples && !stop) solvers.fine().advance(every - interval);
+      hooks.between();
     }
+    hooks.finished(static_cast<int>(lesson));
+    if (stop) return;
   }
 }
 

@@ -27,12 +27,18 @@ struct SampleTiles {
   std::vector<std::vector<float>> variables;
 };
 
+/// What the caller does while lessons run.
+struct TeachHooks {
+  std::function<void(int lesson)> started;          ///< the solvers are at the lesson's start
+  std::function<void(const SampleTiles&)> deliver;  ///< samples in the order of their numbers
+  std::function<void()> between;                    ///< often
+  std::function<void(int lesson)> finished;         ///< after the lesson's last sample, or the last before a stop
+};
+
 /// Runs every lesson: from each sampled time, the coarse solver runs one interval from the coarse-grained fine state;
 /// the target is what brings it to the coarse-grained fine state at the interval's end, per second. Collective over the
-/// solver ranks. Ends after the sample at hand when a signal asks for it. `deliver` gets the samples in the order of
-/// their numbers; `between` is called often.
-void teach(const Deck& deck, SolverPair& solvers, const std::function<void(const SampleTiles&)>& deliver,
-           const std::function<void()>& between, bool show_progress);
+/// solver ranks. Ends after the sample at hand when a signal asks for it.
+void teach(const Deck& deck, SolverPair& solvers, const TeachHooks& hooks, bool show_progress);
 
 /// The sample's input variables from the coarse fields and orography, as floats.
 std::vector<std::vector<float>> surrogate_inputs(const CellFields& coarse, const std::vector<double>& orography);

@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "src/hdf5_handles.hpp"
-#include "src/stream/checksum.hpp"
+#include "kernels/checksum.hpp"
 
 namespace tramontane {
 

@@ -1,4 +1,4 @@
-#include "src/stream/checksum.hpp"
+#include "kernels/checksum.hpp"
 
 #include <algorithm>
 #include <cstring>
