@@ -127,7 +127,7 @@ TEST_F(CoupledRun, Learns) {
   // Twelve trainings with other seeds ended at 0.43 to 0.50 of the first batch's loss (docs/design/verification.md).
   EXPECT_LT(learner["loss_last"], 0.7 * learner["loss_first"].get<double>());
   // On the month that was never trained on, a network that gives nothing would have the loss of persistence; those
-  // trainings came to 0.77 to 0.81 of it.
+  // trainings came to 0.63 to 0.76 of it.
   const auto validations = read_metrics(small_run().folder + "/metrics.jsonl", "validate");
   ASSERT_GE(validations.size(), 2u);
   EXPECT_EQ(validations.back()["samples"], kLessonSamples);
@@ -152,8 +152,8 @@ TEST_F(CoupledRun, ForecastsAreScoredAgainstTheFineSolver) {
         EXPECT_LT(acc[lead].get<double>(), 1);
       }
     }
-  // A network of 150 steps already takes the coarse solver's wind towards the fine one's: by 10 to 15 per cent after a
-  // day in nine trainings. Of the height that can not be said.
+  // A network of 150 steps already takes the coarse solver's wind towards the fine one's: by 3 to 21 per cent after a
+  // day in twelve trainings. Of the height that can not be said.
   for (int lead : {1, kLeads - 1})
     EXPECT_LT(forecast["rmse"]["wind"]["hybrid"][lead], forecast["rmse"]["wind"]["coarse"][lead]);
   EXPECT_GT(forecast["cost_ratio"].get<double>(), 0);
@@ -198,13 +198,13 @@ TEST_F(FromItsFiles, TrainingOnTheArchiveGivesTheSameWeights) {
     EXPECT_EQ(trained[key], coupled[key]) << key;
 
   // Without the fixed order all samples are at hand from the first step: other batches, another network, which must
-  // be as good. Tolerance: largest difference over six seeds 5.7 per cent, so ten.
+  // be as good. Tolerance: largest difference over six seeds 14 per cent, the others below 7, so a quarter.
   const Job free = run_job(scratch, "free", 1,
                            base + " --set output.dir=" + (scratch / "free") + " --set learner.deterministic=false");
   ASSERT_EQ(free.code, 0) << free.err;
   EXPECT_FALSE(Model::load(scratch / "free/model.h5").weights == model.weights);
   const double loss = read_json(scratch / "free/summary.json")["learner"]["validation_loss"];
-  EXPECT_NEAR(loss, coupled["validation_loss"].get<double>(), 0.1 * coupled["validation_loss"].get<double>());
+  EXPECT_NEAR(loss, coupled["validation_loss"].get<double>(), 0.25 * coupled["validation_loss"].get<double>());
 }
 
 TEST_F(FromItsFiles, ForecastWithTheModelGivesTheSameScores) {
@@ -239,7 +239,7 @@ TEST_F(FromItsFiles, TwoLearnersTrainAsWellAsOneAndTheArchiveRepeatsThem) {
   EXPECT_EQ(summary["stream"]["in_flight"], 0);
   EXPECT_EQ(summary["learner"]["samples_seen"], one["samples_seen"]);
   // Batches of the same size from the same samples, drawn in another order. Tolerance: largest difference over six
-  // seeds 2.6 per cent, so ten.
+  // seeds 4.0 per cent, so ten.
   EXPECT_NEAR(summary["learner"]["validation_loss"].get<double>(), one["validation_loss"].get<double>(),
               0.1 * one["validation_loss"].get<double>());
   EXPECT_LT(summary["learner"]["loss_last"], 0.7 * summary["learner"]["loss_first"].get<double>());

@@ -210,8 +210,10 @@ TEST(Archive, FaultsAreToldInOneSentence) {
   expect_fault("input/u_y is missing");
   edited([](hid_t file) { H5Ldelete(file, "target", H5P_DEFAULT); });
   expect_fault("target/h_tendency is missing");
-  edited([](hid_t file) { hdf5::write_attribute(hdf5::open_dataset(file, "input/h"), "units", std::string("km")); });
-  expect_fault("input/h is in \"km\", this program needs \"m\"");
+  edited([](hid_t file) {
+    hdf5::write_attribute(hdf5::open_dataset(file, "input/surface_height"), "units", std::string("km"));
+  });
+  expect_fault("input/surface_height is in \"km\", this program needs \"m\"");
   edited([](hid_t file) { hdf5::write_attribute(file, "samples", std::int64_t{4}); });
   expect_fault("number has fewer than 4 values");
   edited([](hid_t file) { hdf5::write_attribute(file, "n", std::int32_t{12}); });
