@@ -1,4 +1,5 @@
-// A learner rank that dies or stops in the middle of a coupled run: the job ends by itself and says why.
+// A learner rank that dies or hangs in the middle of a coupled run, and a run that is asked to stop: the job ends by
+// itself, says why, and keeps what it has.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -7,6 +8,7 @@
 #include <thread>
 
 #include "job.hpp"
+#include "ml/model.hpp"
 
 namespace tramontane::testing {
 namespace {
@@ -24,9 +26,12 @@ bool comes_true(const Condition& condition, std::chrono::seconds patience = 60s)
   return true;
 }
 
-/// Starts a run whose training would take hours, sends the signal to its learner once that trains, and waits for the
-/// job's end.
-Job run_and_signal_learner(const Scratch& scratch, int signal_number) {
+constexpr int kLearner = 2;  ///< rank of the learner among the three ranks of the job
+constexpr int kAllRanks = -1;
+
+/// Starts a run whose training would take hours, sends the signal to one rank or all once the learner trains, and waits
+/// for the job's end.
+Job run_and_signal(const Scratch& scratch, int signal_number, int to) {
   const std::string deck = scratch.write("deck.yaml", small_deck()), folder = scratch / "run";
   auto job = std::async(std::launch::async, [&] {
     return run_job(scratch, "run", 3,
@@ -36,14 +41,14 @@ Job run_and_signal_learner(const Scratch& scratch, int signal_number) {
   EXPECT_TRUE(comes_true([&] { return !read_metrics(folder + "/metrics.learner.jsonl", "train").empty(); }));
   int signalled = 0;
   for (const auto& [process, rank] : processes_of(scratch))
-    if (rank == 2) signalled += kill(process, signal_number) == 0;
-  EXPECT_EQ(signalled, 1);
+    if (to == kAllRanks || rank == to) signalled += kill(process, signal_number) == 0;
+  EXPECT_EQ(signalled, to == kAllRanks ? 3 : 1);
   return job.get();
 }
 
 TEST(LostLearner, KilledEndsTheJob) {
   const Scratch scratch("killed");
-  const Job job = run_and_signal_learner(scratch, SIGKILL);
+  const Job job = run_and_signal(scratch, SIGKILL, kLearner);
   EXPECT_NE(job.code, 0);
   EXPECT_NE(job.code, 124) << "the job hung until its time limit";
   EXPECT_NE(job.err.find("signal 9"), std::string::npos) << job.err;
@@ -53,13 +58,27 @@ TEST(LostLearner, KilledEndsTheJob) {
 // A stopped process is what a node that hangs looks like: no one reports it dead, only deadlines tell.
 TEST(LostLearner, SilentEndsTheJobAtTheDeadline) {
   const Scratch scratch("silent");
-  const Job job = run_and_signal_learner(scratch, SIGSTOP);
+  const Job job = run_and_signal(scratch, SIGSTOP, kLearner);
   EXPECT_EQ(job.code, 3);
   // Who waits for what depends on how far the solver was: for an answer to a sample, or for the model.
   EXPECT_NE(job.err.find("tramontane: error: "), std::string::npos) << job.err;
   EXPECT_EQ(job.err.find("tramontane: error: "), job.err.rfind("tramontane: error: ")) << "said twice\n" << job.err;
   EXPECT_NE(job.err.find("learner rank 2"), std::string::npos) << job.err;
   EXPECT_TRUE(comes_true([&] { return processes_of(scratch).empty(); }, 10s));
+}
+
+// What a batch system sends before the time limit.
+TEST(StopSignal, EndsWithTheModelAndAClosedLedger) {
+  const Scratch scratch("stopped");
+  const Job job = run_and_signal(scratch, SIGUSR1, kAllRanks);
+  EXPECT_EQ(job.code, 4) << job.err;
+  const nlohmann::json summary = read_json(scratch / "run/summary.json");
+  const nlohmann::json stream = summary["stream"], learner = summary["learner"];
+  EXPECT_EQ(stream["in_flight"], 0);
+  EXPECT_EQ(stream["produced"].get<int>(), stream["delivered"].get<int>() + stream["dropped"].get<int>());
+  EXPECT_GT(learner["steps"], 0);
+  EXPECT_LT(learner["steps"], 1000000);
+  EXPECT_EQ(Model::load(scratch / "run/model.h5").training_step, learner["steps"]);
 }
 
 }  // namespace
