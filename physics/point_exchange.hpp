@@ -25,8 +25,6 @@ class PointExchange {
   PointExchange(MPI_Comm comm, std::vector<std::int64_t> needed, const std::function<int(std::int64_t)>& owner,
                 const std::function<int(std::int64_t)>& slot, int components, double deadline_seconds = 300.0);
 
-  int components() const { return components_; }
-  int pool_size() const { return static_cast<int>(needed_.size()); }
   /// Position in the pool of a needed number.
   int pool_index(std::int64_t number) const;
 
@@ -39,10 +37,6 @@ class PointExchange {
   void start();
   /// Waits until the pool is complete. Throws RunError past the deadline.
   void finish();
-  void exchange() {
-    start();
-    finish();
-  }
 
  private:
   struct Peer {

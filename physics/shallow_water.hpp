@@ -44,7 +44,6 @@ class ShallowWater {
                ShallowWaterOptions options);
 
   const Grid& grid() const { return *grid_; }
-  std::shared_ptr<const Grid> grid_pointer() const { return grid_; }
   MPI_Comm comm() const { return comm_; }
   int levels() const { return options_.levels; }
   double reference() const { return options_.reference; }

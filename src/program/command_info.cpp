@@ -1,3 +1,4 @@
+#include <dnnl.h>
 #include <fmt/format.h>
 #include <hdf5.h>
 #include <mpi.h>
@@ -5,7 +6,6 @@
 #include <pnetcdf.h>
 
 #include <Kokkos_Core.hpp>
-#include <dnnl.hpp>
 #include <string>
 
 #include "kernels/errors.hpp"
