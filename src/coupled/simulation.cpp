@@ -32,10 +32,15 @@ Simulation::Simulation(const Deck& deck, std::shared_ptr<const Grid> grid, MPI_C
       state_(solver_->make_state("state")),
       integrator_(*solver_) {}
 
-double Simulation::checked_rate() const {
+double Simulation::finite_rate() const {
   double rate = solver_->largest_rate(state_);
   MPI_Allreduce(MPI_IN_PLACE, &rate, 1, MPI_DOUBLE, MPI_MAX, solver_->comm());
   if (!std::isfinite(rate)) report_blow_up();
+  return rate;
+}
+
+double Simulation::checked_rate() const {
+  const double rate = finite_rate();
   if (deck_.time.dt && *deck_.time.dt * rate > kLargestCourant)
     throw InputError(
         fmt::format("{}time.dt = {:g} s is past the stability limit of {:.4g} s at C{}: lower time.dt, or "
@@ -62,9 +67,7 @@ void Simulation::advance(double seconds) {
   effort_.cell_updates += static_cast<double>(steps) * grid().tiling().cell_count();
   Kokkos::fence();
   effort_.seconds += MPI_Wtime() - began;
-  double reached = solver_->largest_rate(state_);
-  MPI_Allreduce(MPI_IN_PLACE, &reached, 1, MPI_DOUBLE, MPI_MAX, solver_->comm());
-  if (!std::isfinite(reached)) report_blow_up();
+  finite_rate();
 }
 
 void Simulation::report_blow_up() const {

@@ -49,6 +49,8 @@ class Simulation {
   double checked_rate() const;
 
  private:
+  /// Largest rate over all ranks; throws RunError when the state is not finite.
+  double finite_rate() const;
   [[noreturn]] void report_blow_up() const;
 
   const Deck& deck_;

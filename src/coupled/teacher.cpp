@@ -13,7 +13,7 @@ std::vector<float> to_float(const std::vector<double>& values) {
   return {values.begin(), values.end()};
 }
 
-int world_rank_of(MPI_Comm comm) {
+int rank_in(MPI_Comm comm) {
   int rank = 0;
   MPI_Comm_rank(comm, &rank);
   return rank;
@@ -56,7 +56,7 @@ void teach(const Deck& deck, SolverPair& solvers, const TeachHooks& hooks, bool 
   const int samples = samples_per_lesson(deck);
   const double interval = deck.surrogate.interval, every = deck.stream.every;
   Progress progress("teaching", static_cast<double>(lessons.size()) * samples, "samples",
-                    show_progress && world_rank_of(solvers.comm()) == 0);
+                    show_progress && rank_in(solvers.comm()) == 0);
   std::int64_t number = 0;
   for (std::size_t lesson = 0; lesson < lessons.size(); ++lesson) {
     solvers.start(lessons[lesson].month);
