@@ -54,7 +54,6 @@ Budgets budgets(ShallowWater& solver, const State& state, int level) {
   const int size = grid.tile_cells();
   const std::vector<double> vorticity = relative_vorticity(solver, state, level);
   const CellFields fields = cell_fields(solver, state, level);
-  auto coriolis = Kokkos::create_mirror_view_and_copy(HostSpace(), solver.coriolis());
   std::vector<double> per_tile(static_cast<std::size_t>(grid.tile_count()) * 3, 0.0);
   std::size_t k = 0;
   for (int tile = 0; tile < grid.tile_count(); ++tile) {
@@ -65,9 +64,8 @@ Budgets budgets(ShallowWater& solver, const State& state, int level) {
         const double speed2 = fields.velocity[0][k] * fields.velocity[0][k] +
                               fields.velocity[1][k] * fields.velocity[1][k] +
                               fields.velocity[2][k] * fields.velocity[2][k];
-        double f = 0.0;
-        for (int point = 0; point < kGaussPoints * kGaussPoints; ++point) f += 0.25 * coriolis(tile, point, j, i);
-        const double absolute = vorticity[k] + f;
+        const PanelCell cell{place.panel, place.tj * size + j, place.ti * size + i};
+        const double absolute = vorticity[k] + 2 * dot(solver.rotation(), to_cartesian(grid.centre(cell)));
         per_tile[3 * tile] += area * h;
         per_tile[3 * tile + 1] += area * (0.5 * h * speed2 + solver.gravity() * h * (0.5 * h + solver.orography()[k]));
         per_tile[3 * tile + 2] += area * 0.5 * absolute * absolute / h;

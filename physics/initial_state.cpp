@@ -39,7 +39,7 @@ AnalyticCase williamson2(double alpha) {
   const Vector3 axis{-std::sin(alpha), 0.0, std::cos(alpha)};  // of the flow and of the rotation
   AnalyticCase out;
   out.orography = [](Vector3) { return 0.0; };
-  out.coriolis = [axis](Vector3 r) { return 2 * kEarthRotation * dot(axis, r); };
+  out.rotation = kEarthRotation * axis;
   out.state = [=](Vector3 r) {
     const double s = dot(axis, r);
     const double phi = geopotential - (kEarthRadius * kEarthRotation * speed + 0.5 * speed * speed) * s * s;
@@ -54,7 +54,6 @@ AnalyticCase resting(double height, std::function<double(Vector3)> orography) {
   AnalyticCase out;
   out.orography = orography;
   out.state = [height, orography](Vector3 r) { return PointState{height - orography(r), {0, 0, 0}}; };
-  out.coriolis = [](Vector3 r) { return 2 * kEarthRotation * r.z; };
   out.reference_height = height;
   out.steady = true;
   return out;

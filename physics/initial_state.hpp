@@ -15,12 +15,12 @@ struct PointState {
   Vector3 velocity;  ///< Cartesian, tangent to the sphere, m s-1
 };
 
-/// An analytic case: orography and state as functions of the direction, the Coriolis parameter that goes with them, and
+/// An analytic case: orography and state as functions of the direction, the rotation that goes with them, and
 /// whether the state is an exact steady solution.
 struct AnalyticCase {
   std::function<double(Vector3)> orography;  ///< m
   std::function<PointState(Vector3)> state;
-  std::function<double(Vector3)> coriolis;  ///< s-1
+  Vector3 rotation{0.0, 0.0, kEarthRotation};  ///< of the sphere, s-1
   double reference_height = 0.0;            ///< m, near the mean free surface
   bool steady = false;
 };

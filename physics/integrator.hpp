@@ -13,9 +13,9 @@ class SspRk3 {
   /// Advances `state` by dt seconds.
   void step(ShallowWater& solver, const State& state, double dt) {
     Kokkos::deep_copy(begin_, state);
-    solver.stage(state, begin_, 0.0, 1.0, dt);
-    solver.stage(state, begin_, 3.0 / 4.0, 1.0 / 4.0, dt);
-    solver.stage(state, begin_, 1.0 / 3.0, 2.0 / 3.0, dt);
+    solver.stage(state, 0.0, begin_, 1.0, state, dt);
+    solver.stage(state, 3.0 / 4.0, begin_, 1.0 / 4.0, state, dt / 4.0);
+    solver.stage(state, 1.0 / 3.0, begin_, 2.0 / 3.0, state, dt * 2.0 / 3.0);
   }
 
  private:

@@ -21,7 +21,7 @@ ShallowWater::ShallowWater(std::shared_ptr<const Grid> grid, MPI_Comm comm, cons
   beta_flux_ = View<double*****>("beta flux", tiles, levels, kPrognostic, size + 1, size);
   edge_bottom_ = View<double*>("edge orography", edges_.count());
 
-  const auto f = options_.coriolis ? options_.coriolis : [](Vector3 r) { return 2 * kEarthRotation * r.z; };
+  const auto f = [this](Vector3 r) { return 2 * dot(options_.rotation, r); };
   coriolis_ = View<double****>("coriolis", tiles, kGaussPoints * kGaussPoints, size, size);
   auto host = Kokkos::create_mirror_view(coriolis_);
   for (int tile = 0; tile < tiles; ++tile) {
@@ -158,7 +158,7 @@ void ShallowWater::interpolate_orography() {
   Kokkos::deep_copy(edge_bottom_, edge_bottom);
 }
 
-void ShallowWater::stage(const State& state, const State& begin, double a, double b, double dt) {
+void ShallowWater::stage(const State& out, double a, const State& begin, double b, const State& state, double c) {
   fill_ghosts(state);
   gauss_lines(state);
   edge_states();
@@ -167,7 +167,7 @@ void ShallowWater::stage(const State& state, const State& begin, double a, doubl
   beta_fluxes();
   edges_.finish();
   edge_fluxes();
-  update(state, begin, a, b, dt);
+  update(out, a, begin, b, state, c);
 }
 
 }  // namespace tramontane

@@ -11,7 +11,6 @@
 /// with eta = phi + phi_s - reference and p = eta (eta + 2 reference)/2. Derivation: docs/design/solver.md.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,14 +25,14 @@ namespace tramontane {
 inline constexpr int kPrognostic = 3;
 
 /// State of the tiles of one rank: (tile, level, variable, j, i) with kHalo ghost cells on every side.
-using State = View<double*****>;
+using State = View<Real*****>;
 
 /// What fixes the equations beside the grid.
 struct ShallowWaterOptions {
   int levels = 1;
   double reference = 0.0;  ///< reference geopotential, m2 s-2
   double gravity = kGravity;
-  std::function<double(Vector3)> coriolis;  ///< f at a point of the unit sphere, s-1; empty: 2 Omega sin(latitude)
+  Vector3 rotation{0.0, 0.0, kEarthRotation};  ///< angular velocity of the sphere, s-1: f = 2 rotation . r
   double deadline_seconds = 300.0;          ///< longest wait for another rank
 };
 
@@ -52,8 +51,8 @@ class ShallowWater {
   const std::vector<double>& orography() const { return orography_; }
   /// sqrt_g-weighted mean of (phi_s - reference), (tile, j, i): subtract from E to get sqrt_g phi.
   const View<double***>& bottom() const { return bottom_; }
-  /// Coriolis parameter at the cells' interior Gauss points (tile, 4, j, i), s-1.
-  const View<double****>& coriolis() const { return coriolis_; }
+  /// Angular velocity of the sphere, s-1; the Coriolis parameter at a point r of the unit sphere is 2 rotation . r.
+  Vector3 rotation() const { return options_.rotation; }
 
   /// The same with ghost cells, (tile, ghosted j, ghosted i).
   const View<double***>& ghosted_bottom() const { return ghosted_bottom_; }
@@ -65,10 +64,11 @@ class ShallowWater {
     ghosts_.finish(state);
   }
 
-  /// One stage of a Runge-Kutta step in Shu-Osher form, interior cells only:
-  ///   state <- a * begin + b * (state + dt * tendency(state)).
-  /// Fills the ghost cells of `state` first.
-  void stage(const State& state, const State& begin, double a, double b, double dt);
+  /// One stage of a Runge-Kutta step, interior cells only:
+  ///   out <- a * begin + b * state + c * tendency(state),
+  /// a and b pure numbers, c in seconds. Fills the ghost cells of `state` first. `out` may be `state` or `begin`; with
+  /// a = b = 0 and c = 1 it is the tendency itself.
+  void stage(const State& out, double a, const State& begin, double b, const State& state, double c);
 
   /// Tendencies added at every stage until cleared: shape of the interior (tile, level, variable, j, i), units of the
   /// state per second. Pass an empty view to clear.
@@ -87,7 +87,7 @@ class ShallowWater {
   void beta_fluxes();
   void edge_states();
   void edge_fluxes();
-  void update(const State& state, const State& begin, double a, double b, double dt);
+  void update(const State& out, double a, const State& begin, double b, const State& state, double c);
 
  private:
   std::shared_ptr<const Grid> grid_;

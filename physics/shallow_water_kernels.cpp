@@ -295,7 +295,7 @@ void ShallowWater::edge_fluxes() {
 }
 
 // Flux divergence, sources at four Gauss points, forcing, and the Runge-Kutta combination.
-void ShallowWater::update(const State& state, const State& begin, double a, double b, double dt) {
+void ShallowWater::update(const State& out, double a, const State& begin, double b, const State& state, double c) {
   const int tiles = grid_->tile_count(), levels = options_.levels, size = grid_->tile_cells();
   const auto beta_lines = beta_lines_, slope_lines = slope_lines_, alpha_flux = alpha_flux_, beta_flux = beta_flux_;
   const auto forcing = forcing_;
@@ -314,9 +314,11 @@ void ShallowWater::update(const State& state, const State& begin, double a, doub
       "update", tiles * levels * size, KOKKOS_LAMBDA(const RowMember& team, int flat) {
         const int tile = flat / (levels * size), level = flat / size % levels, j = flat % size;
         const int row = origin.row(tile) + j, column = origin.column(tile);
-        double* __restrict__ e = &state(tile, level, 0, j + kHalo, kHalo);
-        double* __restrict__ ma = &state(tile, level, 1, j + kHalo, kHalo);
-        double* __restrict__ mb = &state(tile, level, 2, j + kHalo, kHalo);
+        // Plain pointers: out may be state or begin, element by element.
+        double *oe = &out(tile, level, 0, j + kHalo, kHalo), *oa = &out(tile, level, 1, j + kHalo, kHalo),
+               *ob = &out(tile, level, 2, j + kHalo, kHalo);
+        const double *e = &state(tile, level, 0, j + kHalo, kHalo), *ma = &state(tile, level, 1, j + kHalo, kHalo),
+                     *mb = &state(tile, level, 2, j + kHalo, kHalo);
 
         // Sources first, one Gauss point after the other, gathered in the state's tendency: E has none.
         Row fe = &alpha_flux(tile, level, 0, j, 0), fa = &alpha_flux(tile, level, 1, j, 0),
@@ -325,8 +327,8 @@ void ShallowWater::update(const State& state, const State& begin, double a, doub
             hb = &beta_flux(tile, level, 2, j, 0);
         Row he1 = &beta_flux(tile, level, 0, j + 1, 0), ha1 = &beta_flux(tile, level, 1, j + 1, 0),
             hb1 = &beta_flux(tile, level, 2, j + 1, 0);
-        Row e0 = &begin(tile, level, 0, j + kHalo, kHalo), ma0 = &begin(tile, level, 1, j + kHalo, kHalo),
-            mb0 = &begin(tile, level, 2, j + kHalo, kHalo);
+        const double *e0 = &begin(tile, level, 0, j + kHalo, kHalo), *ma0 = &begin(tile, level, 1, j + kHalo, kHalo),
+                     *mb0 = &begin(tile, level, 2, j + kHalo, kHalo);
         Row qe[2] = {&beta_lines(tile, level, 0, j, 0), &beta_lines(tile, level, 1, j, 0)};
         Row qa[2] = {&beta_lines(tile, level, 2, j, 0), &beta_lines(tile, level, 3, j, 0)};
         Row qb[2] = {&beta_lines(tile, level, 4, j, 0), &beta_lines(tile, level, 5, j, 0)};
@@ -382,17 +384,17 @@ void ShallowWater::update(const State& state, const State& begin, double a, doub
           const double tendency_e = -((fe[i + 1] - fe[i]) + (he1[i] - he[i])) * per_angle;
           const double tendency_a = -((fa[i + 1] - fa[i]) + (ha1[i] - ha[i])) * per_angle + 0.25 * source_a;
           const double tendency_b = -((fb[i + 1] - fb[i]) + (hb1[i] - hb[i])) * per_angle + 0.25 * source_b;
-          e[i] = a * e0[i] + b * (e[i] + dt * tendency_e);
-          ma[i] = a * ma0[i] + b * (ma[i] + dt * tendency_a);
-          mb[i] = a * mb0[i] + b * (mb[i] + dt * tendency_b);
+          oe[i] = a * e0[i] + b * e[i] + c * tendency_e;
+          oa[i] = a * ma0[i] + b * ma[i] + c * tendency_a;
+          ob[i] = a * mb0[i] + b * mb[i] + c * tendency_b;
         });
         if (forced) {
           Row te = &forcing(tile, level, 0, j, 0), ta = &forcing(tile, level, 1, j, 0),
               tb = &forcing(tile, level, 2, j, 0);
           simd_for(team, 0, size, [&](int i) {
-            e[i] += b * dt * te[i];
-            ma[i] += b * dt * ta[i];
-            mb[i] += b * dt * tb[i];
+            oe[i] += c * te[i];
+            oa[i] += c * ta[i];
+            ob[i] += c * tb[i];
           });
         }
       });

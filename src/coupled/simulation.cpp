@@ -14,10 +14,10 @@ constexpr double kLargestCourant = 1.6;
 
 std::unique_ptr<ShallowWater> make_solver(const Deck& deck, std::shared_ptr<const Grid> grid, MPI_Comm comm,
                                           const std::vector<double>& orography, double reference_height,
-                                          std::function<double(Vector3)> coriolis) {
+                                          Vector3 rotation) {
   ShallowWaterOptions options;
   options.reference = options.gravity * reference_height;
-  options.coriolis = std::move(coriolis);
+  options.rotation = rotation;
   options.deadline_seconds = deck.stream.deadline;
   return std::make_unique<ShallowWater>(std::move(grid), comm, orography, options);
 }
@@ -26,9 +26,9 @@ std::unique_ptr<ShallowWater> make_solver(const Deck& deck, std::shared_ptr<cons
 
 Simulation::Simulation(const Deck& deck, std::shared_ptr<const Grid> grid, MPI_Comm comm,
                        const std::vector<double>& orography, double reference_height,
-                       std::function<double(Vector3)> coriolis)
+                       Vector3 rotation)
     : deck_(deck),
-      solver_(make_solver(deck, std::move(grid), comm, orography, reference_height, std::move(coriolis))),
+      solver_(make_solver(deck, std::move(grid), comm, orography, reference_height, rotation)),
       state_(solver_->make_state("state")),
       integrator_(*solver_) {}
 

@@ -102,7 +102,7 @@ std::unique_ptr<Simulation> start_simulation(const Deck& deck, std::shared_ptr<c
     case InitialCase::williamson2: {
       const AnalyticCase start = williamson2(deck.initial.alpha_deg * kQuarterPi / 45.0);
       simulation = std::make_unique<Simulation>(deck, grid, comm, cell_means(*grid, start.orography),
-                                                start.reference_height, start.coriolis);
+                                                start.reference_height, start.rotation);
       set_state(simulation->solver(), start, simulation->state());
       break;
     }

@@ -20,7 +20,7 @@ Outcome run_williamson2(int n, double days) {
   auto grid = std::make_shared<Grid>(Tiling(n, 1, 1), 0);
   ShallowWaterOptions options;
   options.reference = kGravity * c.reference_height;
-  options.coriolis = c.coriolis;
+  options.rotation = c.rotation;
   ShallowWater solver(grid, MPI_COMM_SELF, cell_means(*grid, c.orography), options);
   State state = solver.make_state("state");
   set_state(solver, c, state);

@@ -23,7 +23,7 @@ struct Flow {
     grid = std::make_shared<Grid>(Tiling(n, tiles, ranks), rank);
     ShallowWaterOptions options;
     options.reference = kGravity * c.reference_height;
-    options.coriolis = c.coriolis;
+    options.rotation = c.rotation;
     options.deadline_seconds = 60;
     solver = std::make_unique<ShallowWater>(grid, comm, cell_means(*grid, c.orography), options);
     state = solver->make_state("state");
