@@ -1,12 +1,15 @@
-/// One-dimensional polynomial reconstruction from cell averages: the weights, and the fifth-order upwind face values.
+/// One-dimensional polynomial reconstruction from cell averages: weights for face values, Gauss points and slopes.
 #pragma once
 
 #include <Kokkos_Core.hpp>
 #include <array>
 
+#include "kernels/multiply_add.hpp"
+#include "kernels/types.hpp"
+
 namespace tramontane {
 
-/// Cells of a reconstruction stencil, and its reach to either side of the middle cell.
+/// Cells of the default reconstruction stencil, and its reach to either side of the middle cell.
 inline constexpr int kStencil = 5;
 inline constexpr int kStencilReach = kStencil / 2;
 
@@ -16,11 +19,12 @@ inline constexpr int kGaussPoints = 2;
 inline constexpr double kGaussNode[kGaussPoints] = {-0.28867513459481288225, 0.28867513459481288225};
 
 /// Weights w_k such that sum_k w_k qbar_k is, at position x, the value (derivative = 0) or the first derivative
-/// (derivative = 1) of the polynomial of degree 4 whose averages over the cells [k, k+1], k = 0..4, are qbar_k.
-/// x is in cell widths from the left edge of the stencil. The polynomial is the derivative of the Lagrange
-/// interpolant of the primitive on the six cell edges (Harten et al. 1987, J. Comput. Phys. 71, section 3).
-inline std::array<double, kStencil> average_weights(double x, int derivative = 0) {
-  constexpr int edges = kStencil + 1;
+/// (derivative = 1) of the polynomial of degree Stencil - 1 whose averages over the cells [k, k+1], k = 0..Stencil-1,
+/// are qbar_k. x is in cell widths from the left edge of the stencil. The polynomial is the derivative of the Lagrange
+/// interpolant of the primitive on the cell edges (Harten et al. 1987, J. Comput. Phys. 71, section 3).
+template <int Stencil = kStencil>
+constexpr std::array<double, Stencil> average_weights(double x, int derivative = 0) {
+  constexpr int edges = Stencil + 1;
   // Order of differentiation of the primitive's Lagrange polynomials.
   const int order = derivative + 1;
   std::array<double, edges> lagrange{};
@@ -43,16 +47,59 @@ inline std::array<double, kStencil> average_weights(double x, int derivative = 0
     }
     lagrange[m] = value;
   }
-  std::array<double, kStencil> w{};
-  for (int k = 0; k < kStencil; ++k)
+  std::array<double, Stencil> w{};
+  for (int k = 0; k < Stencil; ++k)
     for (int m = k + 1; m < edges; ++m) w[k] += lagrange[m];
   return w;
 }
 
-/// Value at the right face of the middle cell from five averages, q[0] leftmost (fifth order, upwind for flow to the
-/// right). Mirror the arguments for the left face.
-KOKKOS_INLINE_FUNCTION constexpr double face_value(double a, double b, double c, double d, double e) {
-  return (2.0 * a - 13.0 * b + 47.0 * c + 27.0 * d - 3.0 * e) * (1.0 / 60.0);
+/// All weights of a reconstruction of odd order, as a kernel captures them. Stencils are centred on the cell; `face` is
+/// the value at its right face, upwind for flow to the right, from the leftmost average on. Mirror for the left face.
+template <int Order>
+struct Reconstruction {
+  static constexpr int reach = Order / 2;  ///< cells to either side of the middle one
+  static constexpr int halo = reach + 1;   ///< ghost cells that the faces of a tile need
+
+  Real face[Order];
+  Real value[kGaussPoints][Order];
+  Real slope[kGaussPoints][Order];  ///< derivative per cell width
+
+  Reconstruction() {
+    const auto at_face = average_weights<Order>(reach + 1.0);
+    for (int k = 0; k < Order; ++k) face[k] = static_cast<Real>(at_face[k]);
+    for (int g = 0; g < kGaussPoints; ++g) {
+      const auto at_point = average_weights<Order>(reach + 0.5 + kGaussNode[g]);
+      const auto slope_at = average_weights<Order>(reach + 0.5 + kGaussNode[g], 1);
+      for (int k = 0; k < Order; ++k) {
+        value[g][k] = static_cast<Real>(at_point[k]);
+        slope[g][k] = static_cast<Real>(slope_at[k]);
+      }
+    }
+  }
+
+  /// Value at a face from its left side: `at(k)`, k = 0..Order-1, are the averages from the leftmost cell on.
+  template <class At>
+  KOKKOS_FORCEINLINE_FUNCTION Real from_left(const At& at) const {
+    return weighted_sum<Order>(face, at);
+  }
+  /// Value at the same face from its right side: the stencil's cells are at(Order) down to at(1).
+  template <class At>
+  KOKKOS_FORCEINLINE_FUNCTION Real from_right(const At& at) const {
+    return weighted_sum<Order>(face, [&](int k) { return at(Order - k); });
+  }
+};
+
+/// Calls `body` with an instance of std::integral_constant<int, order> for the orders that are built: 3, 5 and 7.
+template <class Body>
+void with_order(int order, const Body& body) {
+  switch (order) {
+    case 3:
+      return body(std::integral_constant<int, 3>());
+    case 7:
+      return body(std::integral_constant<int, 7>());
+    default:
+      return body(std::integral_constant<int, 5>());
+  }
 }
 
 }  // namespace tramontane

@@ -5,26 +5,30 @@
 /// everything else is taken from the upwind side, so that shear is not damped.
 #pragma once
 
-#include <Kokkos_Core.hpp>
 #include <cmath>
+
+#include "kernels/multiply_add.hpp"
+#include "kernels/types.hpp"
 
 namespace tramontane {
 
 /// What the solver finds at a face: velocity normal to the face (m/s) and total geopotential above the reference.
 struct InterfaceState {
-  double velocity;
-  double eta;
+  Real velocity;
+  Real eta;
 };
 
-/// @param depth_mean mean of the two fluid geopotentials phi = g h (m2 s-2), positive
+/// @param depth mean of the two fluid geopotentials phi = g h (m2 s-2), positive, and one over it
 /// @param eta_left,eta_right total geopotential minus the reference (m2 s-2); jumps in eta equal jumps in phi because
 ///        both sides share one orography at the face
 /// @param velocity_left,velocity_right normal velocities (m s-1)
-KOKKOS_INLINE_FUNCTION InterfaceState riemann_lmars(double depth_mean, double eta_left, double eta_right,
-                                                    double velocity_left, double velocity_right) {
-  const double c = std::sqrt(depth_mean);
-  return {0.5 * (velocity_left + velocity_right) + 0.5 * (eta_left - eta_right) / c,
-          0.5 * (eta_left + eta_right) + 0.5 * c * (velocity_left - velocity_right)};
+/// @param dissipation factor on both jumps; 1 is the scheme, less serves integrators that treat gravity waves
+///        implicitly
+KOKKOS_FORCEINLINE_FUNCTION InterfaceState riemann_lmars(Real depth, Real inverse_depth, Real eta_left, Real eta_right,
+                                                    Real velocity_left, Real velocity_right, Real dissipation) {
+  const Real c = std::sqrt(depth), half = Real(0.5) * dissipation;
+  return {multiply_add((half * c) * inverse_depth, eta_left - eta_right, Real(0.5) * (velocity_left + velocity_right)),
+          multiply_add(half * c, velocity_left - velocity_right, Real(0.5) * (eta_left + eta_right))};
 }
 
 }  // namespace tramontane

@@ -64,7 +64,7 @@ CellFields tendency_between(const CellFields& from, const CellFields& to, double
   return out;
 }
 
-View<double*****> correction_forcing(const ShallowWater& solver, const State& state, const CellFields& tendency) {
+View<Real*****> correction_forcing(const ShallowWater& solver, const State& state, const CellFields& tendency) {
   const Grid& grid = solver.grid();
   const int size = grid.tile_cells(), tiles = grid.tile_count();
 
@@ -82,7 +82,7 @@ View<double*****> correction_forcing(const ShallowWater& solver, const State& st
   const std::vector<double> sums = sum_over_tiles(grid.tiling(), solver.comm(), per_tile, 2);
   const double mean_tendency = sums[0] / sums[1];
 
-  View<double*****> forcing("correction forcing", tiles, solver.levels(), kPrognostic, size, size);
+  View<Real*****> forcing("correction forcing", tiles, solver.levels(), kPrognostic, size, size);
   auto out = Kokkos::create_mirror_view(forcing);
   auto now = Kokkos::create_mirror_view_and_copy(HostSpace(), state);
   auto bottom = Kokkos::create_mirror_view_and_copy(HostSpace(), solver.bottom());

@@ -21,6 +21,6 @@ CellFields tendency_between(const CellFields& from, const CellFields& to, double
 
 /// Forcing for ShallowWater::set_forcing from a correction tendency (depth, Cartesian velocity) held over an interval.
 /// The global mean of the depth tendency is removed, so that the correction conserves mass. Collective.
-View<double*****> correction_forcing(const ShallowWater& solver, const State& state, const CellFields& tendency);
+View<Real*****> correction_forcing(const ShallowWater& solver, const State& state, const CellFields& tendency);
 
 }  // namespace tramontane

@@ -8,199 +8,306 @@ namespace tramontane {
 
 namespace {
 
-constexpr int kSources = kStencil * kStencil;
-constexpr int kVariables = 3;
+/// Columns of a strip before the one that belongs to the tile's first cell, and blocks of ghosts start this many before.
+constexpr int kMargin = 16;
+constexpr int kLead = 8;
+constexpr int kKinds = 3;
 
-/// Interpolation of one ghost cell: owner cells and weights.
+/// Interpolation of one ghost cell: weights of stencil x stencil cells of the neighbour, (row from the edge, along).
 struct GhostWeights {
-  std::array<std::int64_t, kSources> cell;
-  std::array<std::array<double, kSources>, 5> weight{};
+  int first_along = 0;
+  std::vector<double> weight[kKinds];
 };
 
-/// Stencil of the ghost cell (j, i) of `panel` (one of them outside [0, n)).
-GhostWeights interpolate_ghost(const Grid& grid, int panel, int j, int i) {
-  const int n = grid.n();
-  const PanelPoint centre = to_panel(to_cartesian(PanelPoint{panel, grid.angle(i), grid.angle(j)}));
-  const int owner = centre.panel;
-  auto position = [&](double angle) { return (angle + kQuarterPi) / grid.spacing(); };  // in cells from the west edge
-  auto first = [&](double angle) {
-    return std::clamp(static_cast<int>(std::floor(position(angle))) - kStencilReach, 0, n - kStencil);
-  };
-  const int i0 = first(centre.alpha), j0 = first(centre.beta);
-
+/// Ghost `depth` cells beyond the east side of panel 0, at `along` of it; its neighbour there is panel 1, whose alpha is
+/// the same coordinate and whose beta runs the same way. All other sides are mirror images.
+template <int Stencil>
+GhostWeights interpolate_ghost(const Grid& grid, int depth, int along) {
+  constexpr int panel = 0, neighbour = 1;
+  const int n = grid.n(), i = n + depth;
+  const auto position = [&](double angle) { return (angle + kQuarterPi) / grid.spacing(); };  // cells from the edge
+  const auto centre = to_panel(to_cartesian(PanelPoint{panel, grid.angle(i), grid.angle(along)}), neighbour);
   GhostWeights out;
-  for (int l = 0; l < kStencil; ++l)
-    for (int k = 0; k < kStencil; ++k)
-      out.cell[l * kStencil + k] = static_cast<std::int64_t>(grid.tiling().global_offset({owner, j0 + l, i0 + k}));
+  out.first_along = std::clamp(static_cast<int>(std::floor(position(centre.beta))) - Stencil / 2, 0, n - Stencil);
+  for (auto& weight : out.weight) weight.assign(Stencil * Stencil, 0.0);
 
   constexpr GaussRule rule;
   for (int q = 0; q < 5; ++q)
     for (int p = 0; p < 5; ++p) {
-      const PanelPoint here{panel, grid.angle(i, rule.node[p]), grid.angle(j, rule.node[q])};
-      const PanelPoint there = to_panel(to_cartesian(here), owner);
-      const auto wa = average_weights(position(there.alpha) - i0), wb = average_weights(position(there.beta) - j0);
-      std::array<double, kSources> w;
+      const PanelPoint here{panel, grid.angle(i, rule.node[p]), grid.angle(along, rule.node[q])};
+      const PanelPoint there = to_panel(to_cartesian(here), neighbour);
+      const auto across = average_weights<Stencil>(position(there.alpha)),
+                 beside = average_weights<Stencil>(position(there.beta) - out.first_along);
       double reconstructed = 0.0;
-      for (int l = 0; l < kStencil; ++l)
-        for (int k = 0; k < kStencil; ++k) {
-          w[l * kStencil + k] = wb[l] * wa[k];
-          reconstructed += w[l * kStencil + k] * grid.mean_sqrt_g(j0 + l, i0 + k);
-        }
+      for (int l = 0; l < Stencil; ++l)
+        for (int k = 0; k < Stencil; ++k)
+          reconstructed += across[l] * beside[k] * grid.mean_sqrt_g(out.first_along + k, l);
       const double scale =
           rule.weight[p] * rule.weight[q] * metric_at(std::tan(here.alpha), std::tan(here.beta)).sqrt_g / reconstructed;
-      const Contravariant from_alpha = to_contravariant(to_vector({1, 0}, there), here);
-      const Contravariant from_beta = to_contravariant(to_vector({0, 1}, there), here);
-      const double part[5] = {1.0, from_alpha.alpha, from_beta.alpha, from_alpha.beta, from_beta.beta};
-      for (int kind = 0; kind < 5; ++kind)
-        for (int s = 0; s < kSources; ++s) out.weight[kind][s] += scale * part[kind] * w[s];
+      const double part[kKinds] = {1.0, to_contravariant(to_vector({1, 0}, there), here).beta,
+                                   to_contravariant(to_vector({0, 1}, there), here).beta};
+      for (int kind = 0; kind < kKinds; ++kind)
+        for (int l = 0; l < Stencil; ++l)
+          for (int k = 0; k < Stencil; ++k)
+            out.weight[kind][l * Stencil + k] += scale * part[kind] * across[l] * beside[k];
     }
   return out;
 }
 
-template <class Device>
-auto mirror(Device& view) {
-  return Kokkos::create_mirror_view(view);
-}
+/// Reads a cell of a state by component (level, variable) and slot (tile, j, i), both flat.
+struct ReadCell {
+  View<Real*****> state;
+  KOKKOS_INLINE_FUNCTION Real operator()(int component, int slot) const {
+    const int plane = static_cast<int>(state.extent(3) * state.extent(4)), tile = slot / plane;
+    const int components = static_cast<int>(state.extent(1) * state.extent(2));
+    return state.data()[slot + (static_cast<std::size_t>(tile) * (components - 1) + component) * plane];
+  }
+};
 
-void pack_state(const View<double*****>& state, const View<int*>& slots, const View<double**>& packed, int size) {
-  const int points = static_cast<int>(slots.extent(0)), levels = static_cast<int>(state.extent(1));
-  Kokkos::parallel_for(
-      "halo pack", Kokkos::RangePolicy<ExecutionSpace>(0, points), KOKKOS_LAMBDA(int k) {
-        const int cell = slots(k), tile = cell / (size * size), j = cell / size % size, i = cell % size;
-        for (int level = 0; level < levels; ++level)
-          for (int v = 0; v < kVariables; ++v)
-            packed(level * kVariables + v, k) = state(tile, level, v, j + kHalo, i + kHalo);
-      });
-}
+/// Writes what arrives: into the strips, momentum turned to (outward, along), or into the state's ghosts.
+struct WriteCell {
+  View<Real*****> state, strips;
+  View<GhostCells::Segment*> segments;
+  View<int* [3]> copies;
+  KOKKOS_INLINE_FUNCTION void operator()(int component, int target, Real value) const {
+    const int variables = static_cast<int>(state.extent(2)), level = component / variables;
+    const int v = component % variables;
+    const int strip_cells = static_cast<int>(strips.extent(3) * strips.extent(4));
+    const int segment = target / strip_cells;
+    if (segment >= static_cast<int>(segments.extent(0))) {
+      const int k = target - static_cast<int>(segments.extent(0)) * strip_cells;
+      state(copies(k, 0), level, v, copies(k, 1), copies(k, 2)) = value;
+      return;
+    }
+    int into = v;
+    if (v == 1 || v == 2) {
+      const GhostCells::Segment& s = segments(segment);
+      into = (v == 1) == s.alpha_is_normal ? 1 : 2;
+      value *= into == 1 ? s.normal_sign : s.along_sign;
+    }
+    const int columns = static_cast<int>(strips.extent(4));
+    strips(segment, level, into, target % strip_cells / columns, target % columns) = value;
+  }
+};
 
-void copy_ghosts(const View<double*****>& state, const View<int* [4]>& copies, const View<double**>& pool) {
-  const int points = static_cast<int>(copies.extent(0)), levels = static_cast<int>(state.extent(1));
-  Kokkos::parallel_for(
-      "halo copy", Kokkos::RangePolicy<ExecutionSpace>(0, points), KOKKOS_LAMBDA(int k) {
-        for (int level = 0; level < levels; ++level)
-          for (int v = 0; v < kVariables; ++v)
-            state(copies(k, 0), level, v, copies(k, 1), copies(k, 2)) = pool(level * kVariables + v, copies(k, 3));
-      });
-}
-
-void interpolate_ghosts(const View<double*****>& state, const View<int* [3]>& ghosts,
-                        const View<int* [kSources]>& sources, const View<double* [5][kSources]>& weights,
-                        const View<double**>& pool) {
-  const int points = static_cast<int>(ghosts.extent(0)), levels = static_cast<int>(state.extent(1));
-  Kokkos::parallel_for(
-      "halo interpolate", Kokkos::RangePolicy<ExecutionSpace>(0, points), KOKKOS_LAMBDA(int k) {
-        const int* source = &sources(k, 0);
-        const double* w = &weights(k, 0, 0);
-        for (int level = 0; level < levels; ++level) {
-          const double* e = &pool(level * kVariables, 0);
-          const double* a = &pool(level * kVariables + 1, 0);
-          const double* b = &pool(level * kVariables + 2, 0);
-          double scalar = 0.0, alpha = 0.0, beta = 0.0;
-          for (int s = 0; s < kSources; ++s) {
-            const double qa = a[source[s]], qb = b[source[s]];
-            scalar += w[s] * e[source[s]];
-            alpha += w[kSources + s] * qa + w[2 * kSources + s] * qb;
-            beta += w[3 * kSources + s] * qa + w[4 * kSources + s] * qb;
-          }
-          const int tile = ghosts(k, 0), j = ghosts(k, 1), i = ghosts(k, 2);
-          state(tile, level, 0, j, i) = scalar;
-          state(tile, level, 1, j, i) = alpha;
-          state(tile, level, 2, j, i) = beta;
-        }
-      });
+bool side_on_panel_edge(const Tiling& tiling, TilePlace place, int side) {
+  const int last = tiling.tiles_per_edge - 1;
+  return (side == kWest && place.ti == 0) || (side == kEast && place.ti == last) || (side == kSouth && place.tj == 0) ||
+         (side == kNorth && place.tj == last);
 }
 
 }  // namespace
 
-GhostCells::GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int levels, double deadline_seconds)
-    : grid_(std::move(grid)) {
+GhostCells::GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int levels, int variables,
+                       double deadline_seconds)
+    : grid_(std::move(grid)),
+      levels_(levels),
+      variables_(variables),
+      stencil_(std::max(kStencil, grid_->order())),
+      width_((stencil_ + 1) / 2) {
   const Tiling& tiling = grid_->tiling();
-  const int n = tiling.n, size = tiling.tile_cells();
+  const int n = tiling.n, size = tiling.tile_cells(), tiles = tiling.tiles_per_edge, extent = size + 2 * kHalo;
+  blocks_per_row_ = (size + 2 * kLead + kLanes - 1) / kLanes;
+  strip_columns_ = blocks_per_row_ * kLanes + 2 * kMargin;
 
-  struct Copy {
-    int tile, j, i;
-    std::int64_t source;
-  };
-  struct Interpolation {
-    int tile, j, i;
-    GhostWeights weights;
-  };
-  std::vector<Copy> copies;
-  std::vector<Interpolation> interpolations;
+  for (int position = 0; position < tiles; ++position) tabulate(position);
+  blocks_ = View<Block***>("halo blocks", tiles, width_, blocks_per_row_);
+  weights_ = View<Real*>("halo weights", weight_list_.size());
+  auto block_host = Kokkos::create_mirror_view(blocks_);
+  auto weight_host = Kokkos::create_mirror_view(weights_);
+  std::copy(block_list_.begin(), block_list_.end(), block_host.data());
+  std::copy(weight_list_.begin(), weight_list_.end(), weight_host.data());
+  Kokkos::deep_copy(blocks_, block_host);
+  Kokkos::deep_copy(weights_, weight_host);
+
+  std::vector<Segment> segments;
   std::vector<std::int64_t> needed;
+  std::vector<int> targets;
   for (int tile = 0; tile < grid_->tile_count(); ++tile) {
     const TilePlace place = tiling.place(grid_->first_tile() + tile);
-    for (int j = -kHalo; j < size + kHalo; ++j)
-      for (int i = -kHalo; i < size + kHalo; ++i) {
+    for (int side = 0; side < kSides; ++side) {
+      if (!side_on_panel_edge(tiling, place, side)) continue;
+      const bool across_alpha = side == kWest || side == kEast;
+      const PanelNeighbour there = panel_neighbour(place.panel, side);
+      Segment s{};
+      s.tile = tile;
+      s.side = side;
+      s.table = across_alpha ? place.tj : place.ti;
+      s.alpha_is_normal = there.side == kWest || there.side == kEast;
+      s.normal_sign = there.side == kWest || there.side == kSouth ? 1 : -1;  // outward here is inward there
+      s.along_sign = there.reversed ? -1 : 1;
+      const int start = s.table * size;
+      for (int depth = 0; depth < width_; ++depth) {
+        // Beyond a cube corner a ghost belongs to the nearer panel; on the diagonal to the one across alpha.
+        const int beyond = across_alpha ? depth + 1 : depth;
+        s.first[depth] = s.table == 0 ? -std::min(beyond, width_) : -width_;
+        s.last[depth] = size + (s.table == tiles - 1 ? std::min(beyond, width_) : width_);
+      }
+      // The neighbour's cells that some ghost of this segment uses.
+      int low = n, high = 0;
+      for (int depth = 0; depth < width_; ++depth)
+        for (int b = 0; b < blocks_per_row_; ++b) {
+          const Block& block = block_list_[(static_cast<std::size_t>(s.table) * width_ + depth) * blocks_per_row_ + b];
+          if (block.window == 0) continue;
+          low = std::min(low, start + block.first_source - kMargin);
+          high = std::max(high, start + block.first_source - kMargin + kLanes - 1 + block.window);
+        }
+      low = std::max(low, 0);
+      high = std::min(high, n);
+      for (int row = 0; row < stencil_; ++row)
+        for (int along = low; along < high; ++along) {
+          needed.push_back(
+              static_cast<std::int64_t>(tiling.global_offset(cell_across(place.panel, side, along, row, n))));
+          targets.push_back((static_cast<int>(segments.size()) * stencil_ + row) * strip_columns_ + along - start +
+                            kMargin);
+        }
+      segments.push_back(s);
+    }
+  }
+  const int strips = static_cast<int>(segments.size()) * stencil_ * strip_columns_;
+  std::vector<std::array<int, 3>> copies;
+  for (int tile = 0; tile < grid_->tile_count(); ++tile) {
+    const TilePlace place = tiling.place(grid_->first_tile() + tile);
+    for (int j = -width_; j < size + width_; ++j)
+      for (int i = -width_; i < size + width_; ++i) {
         if (j >= 0 && j < size && i >= 0 && i < size) continue;
         const int panel_j = place.tj * size + j, panel_i = place.ti * size + i;
-        if (panel_j >= 0 && panel_j < n && panel_i >= 0 && panel_i < n) {
-          copies.push_back({tile, j + kHalo, i + kHalo,
-                            static_cast<std::int64_t>(tiling.global_offset({place.panel, panel_j, panel_i}))});
-          needed.push_back(copies.back().source);
-        } else {
-          interpolations.push_back(
-              {tile, j + kHalo, i + kHalo, interpolate_ghost(*grid_, place.panel, panel_j, panel_i)});
-          const auto& cells = interpolations.back().weights.cell;
-          needed.insert(needed.end(), cells.begin(), cells.end());
-        }
+        if (panel_j < 0 || panel_j >= n || panel_i < 0 || panel_i >= n) continue;
+        needed.push_back(static_cast<std::int64_t>(tiling.global_offset({place.panel, panel_j, panel_i})));
+        targets.push_back(strips + static_cast<int>(copies.size()));
+        copies.push_back({tile, j + kHalo, i + kHalo});
       }
   }
-  std::sort(needed.begin(), needed.end());
-  needed.erase(std::unique(needed.begin(), needed.end()), needed.end());
 
   auto cell_of = [n](std::int64_t number) {
     return PanelCell{static_cast<int>(number / (static_cast<std::int64_t>(n) * n)), static_cast<int>(number / n % n),
                      static_cast<int>(number % n)};
   };
   exchange_ = std::make_unique<PointExchange>(
-      comm, std::move(needed), [&](std::int64_t number) { return tiling.owner(tiling.tile_of(cell_of(number))); },
+      comm, needed, [&](std::int64_t number) { return tiling.owner(tiling.tile_of(cell_of(number))); },
       [&](std::int64_t number) {
         const PanelCell c = cell_of(number);
-        return ((tiling.tile_of(c) - grid_->first_tile()) * size + c.j % size) * size + c.i % size;
+        return ((tiling.tile_of(c) - grid_->first_tile()) * extent + c.j % size + kHalo) * extent + c.i % size + kHalo;
       },
-      levels * kVariables, deadline_seconds);
+      levels * variables, deadline_seconds, targets);
 
-  copies_ = decltype(copies_)("halo copies", copies.size());
-  auto copy_host = mirror(copies_);
-  for (std::size_t k = 0; k < copies.size(); ++k) {
-    copy_host(k, 0) = copies[k].tile;
-    copy_host(k, 1) = copies[k].j;
-    copy_host(k, 2) = copies[k].i;
-    copy_host(k, 3) = exchange_->pool_index(copies[k].source);
-  }
+  segments_ = View<Segment*>("halo segments", segments.size());
+  copies_ = View<int* [3]>("halo copies", copies.size());
+  strips_ = View<Real*****>("halo strips", segments.size(), levels, variables, stencil_, strip_columns_);
+  auto segment_host = Kokkos::create_mirror_view(segments_);
+  auto copy_host = Kokkos::create_mirror_view(copies_);
+  std::copy(segments.begin(), segments.end(), segment_host.data());
+  for (std::size_t k = 0; k < copies.size(); ++k)
+    for (int c = 0; c < 3; ++c) copy_host(k, c) = copies[k][c];
+  Kokkos::deep_copy(segments_, segment_host);
   Kokkos::deep_copy(copies_, copy_host);
+}
 
-  ghosts_ = decltype(ghosts_)("halo ghosts", interpolations.size());
-  sources_ = decltype(sources_)("halo sources", interpolations.size());
-  weights_ = decltype(weights_)("halo weights", interpolations.size());
-  auto ghost_host = mirror(ghosts_);
-  auto source_host = mirror(sources_);
-  auto weight_host = mirror(weights_);
-  for (std::size_t k = 0; k < interpolations.size(); ++k) {
-    const Interpolation& g = interpolations[k];
-    ghost_host(k, 0) = g.tile;
-    ghost_host(k, 1) = g.j;
-    ghost_host(k, 2) = g.i;
-    for (int s = 0; s < kSources; ++s) {
-      source_host(k, s) = exchange_->pool_index(g.weights.cell[s]);
-      for (int kind = 0; kind < 5; ++kind) weight_host(k, kind, s) = g.weights.weight[kind][s];
+// Weights of the ghosts along one tile, in blocks of kLanes that start kLead cells before the tile. Ghosts of a block
+// share a window of source columns, so that their sums run over contiguous numbers; unused places have weight zero.
+void GhostCells::tabulate(int tile_position) {
+  const int n = grid_->n(), size = grid_->tile_cells(), start = tile_position * size;
+  for (int depth = 0; depth < width_; ++depth)
+    for (int b = 0; b < blocks_per_row_; ++b) {
+      GhostWeights ghosts[kLanes];
+      bool used[kLanes];
+      int low = 0, high = 0;
+      bool any = false;
+      for (int lane = 0; lane < kLanes; ++lane) {
+        const int along = b * kLanes + lane - kLead;  // relative to the tile
+        const int beyond = std::max(-(start + along), start + along - (n - 1));
+        used[lane] = along >= -width_ && along < size + width_ && beyond <= depth + 1;
+        if (!used[lane]) continue;
+        ghosts[lane] = stencil_ == 7 ? interpolate_ghost<7>(*grid_, depth, start + along)
+                                     : interpolate_ghost<5>(*grid_, depth, start + along);
+        const int shift = ghosts[lane].first_along - start - lane;
+        low = any ? std::min(low, shift) : shift;
+        high = any ? std::max(high, shift) : shift;
+        any = true;
+      }
+      const Block block{static_cast<int>(weight_list_.size()), any ? low + kMargin : 0, any ? high - low + stencil_ : 0};
+      block_list_.push_back(block);
+      weight_list_.resize(weight_list_.size() + static_cast<std::size_t>(kKinds) * stencil_ * block.window * kLanes);
+      for (int lane = 0; lane < kLanes; ++lane) {
+        if (!used[lane]) continue;
+        const int shift = ghosts[lane].first_along - start - lane - low;
+        for (int kind = 0; kind < kKinds; ++kind)
+          for (int row = 0; row < stencil_; ++row)
+            for (int k = 0; k < stencil_; ++k)
+              weight_list_[block.weights +
+                           ((static_cast<std::size_t>(kind) * stencil_ + row) * block.window + shift + k) * kLanes +
+                           lane] = static_cast<Real>(ghosts[lane].weight[kind][row * stencil_ + k]);
+      }
     }
-  }
-  Kokkos::deep_copy(ghosts_, ghost_host);
-  Kokkos::deep_copy(sources_, source_host);
-  Kokkos::deep_copy(weights_, weight_host);
 }
 
-void GhostCells::start(const View<double*****>& state) {
-  pack_state(state, exchange_->slots(), exchange_->packed(), grid_->tile_cells());
-  exchange_->start();
+void GhostCells::start(const View<Real*****>& state) {
+  exchange_->start(ReadCell{state});
 }
 
-void GhostCells::finish(const View<double*****>& state) {
-  exchange_->finish();
-  copy_ghosts(state, copies_, exchange_->pool());
-  interpolate_ghosts(state, ghosts_, sources_, weights_, exchange_->pool());
+void GhostCells::finish(const View<Real*****>& state) {
+  const WriteCell write{state, strips_, segments_, copies_};
+  exchange_->copy_local(ReadCell{state}, write);
+  exchange_->finish(write);
+  interpolate(state);
+}
+
+void GhostCells::interpolate(const View<Real*****>& state) {
+  const auto segments = segments_;
+  const auto strips = strips_;
+  const auto blocks = blocks_;
+  const auto weights = weights_;
+  const int per_row = blocks_per_row_, width = width_, levels = levels_, variables = variables_, stencil = stencil_;
+  const int size = grid_->tile_cells(), columns = strip_columns_;
+  Kokkos::parallel_for(
+      "halo interpolate",
+      Kokkos::RangePolicy<ExecutionSpace>(0, static_cast<int>(segments.extent(0)) * width * per_row),
+      KOKKOS_LAMBDA(int flat) {
+        const int b = flat % per_row, depth = flat / per_row % width, segment = flat / (per_row * width);
+        const Segment& s = segments(segment);
+        const Block block = blocks(s.table, depth, b);
+        const int along = b * kLanes - kLead;
+        const int first = s.first[depth] > along ? s.first[depth] : along;
+        const int last = s.last[depth] < along + kLanes ? s.last[depth] : along + kLanes;
+        if (block.window == 0 || first >= last) return;
+        const Real* w = &weights(block.weights);
+        const int kind = stencil * block.window * kLanes;
+        const bool low = s.side == kWest || s.side == kSouth;
+        const int fixed = low ? kHalo - 1 - depth : kHalo + size + depth;
+        const bool across_alpha = s.side == kWest || s.side == kEast;
+        const Real out_sign = low ? Real(-1) : Real(1);
+
+        const auto write = [&](int level, int v, const Lanes& lanes, Real sign) {
+          Real value[kLanes];
+          store_lanes(value, lanes);
+          for (int t = first; t < last; ++t)
+            state(s.tile, level, v, across_alpha ? kHalo + t : fixed, across_alpha ? fixed : kHalo + t) =
+                sign * value[t - along];
+        };
+        for (int level = 0; level < levels; ++level)
+          for (int v = 0; v < variables; ++v) {
+            if (v == 2) continue;  // goes with the outward component
+            const Real* from = &strips(segment, level, v, 0, block.first_source);
+            const Real* beside = v == 1 ? &strips(segment, level, 2, 0, block.first_source) : from;
+            Lanes sum = load_lanes(from) * Real(0), turned = sum, kept = sum;
+            for (int row = 0; row < stencil; ++row)
+              for (int m = 0; m < block.window; ++m) {
+                const int at = (row * block.window + m) * kLanes;
+                const Lanes source = load_lanes(from + row * columns + m);
+                sum += load_lanes(w + at) * source;
+                if (v == 1) {
+                  turned += load_lanes(w + kind + at) * source;
+                  kept += load_lanes(w + 2 * kind + at) * load_lanes(beside + row * columns + m);
+                }
+              }
+            if (v != 1) {
+              write(level, v, sum, Real(1));
+            } else {
+              write(level, across_alpha ? 1 : 2, sum, out_sign);
+              write(level, across_alpha ? 2 : 1, turned + kept, Real(1));
+            }
+          }
+      });
 }
 
 }  // namespace tramontane

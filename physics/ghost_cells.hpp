@@ -3,33 +3,68 @@
 
 #include <memory>
 
+#include "kernels/lanes.hpp"
 #include "physics/grid.hpp"
 #include "physics/point_exchange.hpp"
 
 namespace tramontane {
 
 /// A ghost cell beyond a panel's edge lies, in the panel's extended angles, on the ground of another panel. Its average
-/// is the Gauss quadrature over the ghost cell of the owner panel's polynomial: five by five cells of the owner's
-/// interior, tensor product, momentum turned into the ghost's basis at each quadrature point. All of that is linear and
-/// is tabulated once as weights; constants (of geopotential) are reproduced to round-off. The cells beyond a cube
-/// corner lie on the ground of a panel too and take the same path. See docs/design/solver.md.
+/// is the Gauss quadrature over the ghost cell of the owner panel's polynomial: five by five (or seven by seven) cells
+/// of the owner's interior, tensor product, momentum turned into the ghost's basis at each quadrature point. All of that
+/// is linear and is tabulated once as weights; constants (of geopotential) are reproduced to round-off. The cells beyond
+/// a cube corner lie on the ground of a panel too and take the same path. See docs/design/solver.md.
+///
+/// By the cube's symmetry one table serves all sides of all panels, once depth is counted outward from the edge, the
+/// along-edge index runs as the own panel's, and momentum is split into (outward, along): the angle across the edge is
+/// the same coordinate on both panels, so the outward component needs the scalar's weights only.
 ///
 /// State layout: (tile, level, variable, j, i) with kHalo ghost cells on each side; variable 0 scalar, 1 and 2 the
-/// contravariant components of a vector; all weighted by sqrt_g.
+/// contravariant components of a vector, further ones scalars; all weighted by sqrt_g. The innermost
+/// max(3, (order + 1)/2) rings are filled.
 class GhostCells {
  public:
-  GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int levels, double deadline_seconds = 300.0);
+  /// @param variables of the states that will be filled, at least 3
+  GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int levels, int variables = 3,
+             double deadline_seconds = 300.0);
 
-  void start(const View<double*****>& state);
-  void finish(const View<double*****>& state);
+  void start(const View<Real*****>& state);
+  void finish(const View<Real*****>& state);
+
+  /// Whether other ranks take part, so that there is something to overlap with.
+  bool has_remote() const { return exchange_->has_remote(); }
+  int width() const { return width_; }
+
+  /// The side of a tile that lies on a panel edge.
+  struct Segment {
+    int tile, side;
+    int table;             ///< position of the tile along the edge, which selects the weights
+    int first[kHalo];      ///< positions along the side, relative to the tile, that are filled at each depth
+    int last[kHalo];       ///< one past the last
+    bool alpha_is_normal;  ///< the neighbour's alpha crosses the edge
+    Real normal_sign, along_sign;  ///< from the neighbour's components to (outward, along)
+  };
+  /// Weights of kLanes neighbouring ghosts: sources are the strip's columns first_source + lane + m, m < window.
+  struct Block {
+    int weights, first_source, window;
+  };
+
+  void interpolate(const View<Real*****>& state);  // a kernel: extended lambdas may not live in private members
 
  private:
+  void tabulate(int tile_position);
+
   std::shared_ptr<const Grid> grid_;
+  int levels_, variables_, stencil_, width_;
+  int blocks_per_row_, strip_columns_;
   std::unique_ptr<PointExchange> exchange_;
-  View<int* [4]> copies_;                           ///< (ghost, {tile, j, i, pool position})
-  View<int* [3]> ghosts_;                           ///< (ghost, {tile, j, i}) of the interpolated ghosts
-  View<int * [kStencil * kStencil]> sources_;       ///< pool positions
-  View<double* [5][kStencil * kStencil]> weights_;  ///< scalar, then vector aa, ab, ba, bb
+  View<Segment*> segments_;
+  View<int* [3]> copies_;    ///< (ghost, {tile, j, i}) of ghosts that are cells of the same panel
+  View<Real*****> strips_;   ///< (segment, level, variable, row from the edge, column): the neighbour's cells
+  View<Block***> blocks_;    ///< (table, depth, block)
+  View<Real*> weights_;      ///< per block: (kind, row, m, lane), kinds: scalar, along of outward, along of along
+  std::vector<Block> block_list_;
+  std::vector<Real> weight_list_;
 };
 
 }  // namespace tramontane

@@ -24,20 +24,25 @@ double harmonic_conjugate(double x, double y) {
 
 }  // namespace
 
-Grid::Grid(const Tiling& tiling, int rank, double radius)
+Grid::Grid(const Tiling& tiling, int rank, double radius, int order)
     : tiling_(tiling),
       rank_(rank),
       radius_(radius),
       spacing_(2 * kQuarterPi / tiling.n),
-      half_spacing_(kQuarterPi / tiling.n) {
+      half_spacing_(kQuarterPi / tiling.n),
+      order_(order) {
+  if (order != 3 && order != 5 && order != 7)
+    throw InputError(fmt::format("physics.reconstruction = {} is not built: choose 3, 5 or 7", order));
   if (tiling.n < 8)
     throw InputError(fmt::format("a panel of {} cells is too small for the stencil: use at least 8", tiling.n));
   if (tiling.tile_cells() < 4)
     throw InputError(fmt::format("tiles of {0} x {0} cells are too small for the stencil: lower grid.tiles_per_edge",
                                  tiling.tile_cells()));
   tabulate_mean_sqrt_g();
-  tabulate_faces();
-  tabulate_volume_points();
+  with_order(order, [this](auto chosen) {
+    tabulate_faces<chosen()>();
+    tabulate_volume_points<chosen()>();
+  });
 }
 
 std::vector<double> Grid::cell_areas() const {
@@ -50,7 +55,7 @@ std::vector<double> Grid::cell_areas() const {
 
 void Grid::tabulate_mean_sqrt_g() {
   const int extent = n() + 2 * kHalo;
-  mean_sqrt_g_ = View<double**>("mean sqrt_g", extent, extent);
+  mean_sqrt_g_ = View<Real**>("mean sqrt_g", extent, extent);
   mean_sqrt_g_host_ = HostView<double**>("mean sqrt_g, host", extent, extent);
   for (int j = -kHalo; j < n() + kHalo; ++j)
     for (int i = -kHalo; i < n() + kHalo; ++i) {
@@ -64,21 +69,23 @@ void Grid::tabulate_mean_sqrt_g() {
     }
   fill_table(mean_sqrt_g_, [&](auto& host) {
     for (int j = 0; j < extent; ++j)
-      for (int i = 0; i < extent; ++i) host(j, i) = mean_sqrt_g_host_(j, i);
+      for (int i = 0; i < extent; ++i) host(j, i) = static_cast<Real>(mean_sqrt_g_host_(j, i));
   });
 }
 
+template <int Order>
 void Grid::tabulate_faces() {
+  constexpr int reach = Order / 2;
+  const auto at_face = average_weights<Order>(reach + 1.0);
   for (const bool across_alpha : {true, false}) {
     FaceMetric& face = across_alpha ? alpha_faces_ : beta_faces_;
     const int rows = across_alpha ? n() : n() + 1, columns = across_alpha ? n() + 1 : n();
-    for (View<double***>* table :
-         {&face.left, &face.right, &face.sqrt_g, &face.speed, &face.pressure_n, &face.pressure_t})
-      *table = View<double***>("face metric", kGaussPoints, rows, columns);
-    auto left = Kokkos::create_mirror_view(face.left), right = Kokkos::create_mirror_view(face.right),
-         sqrt_g = Kokkos::create_mirror_view(face.sqrt_g), speed = Kokkos::create_mirror_view(face.speed),
-         pressure_n = Kokkos::create_mirror_view(face.pressure_n),
-         pressure_t = Kokkos::create_mirror_view(face.pressure_t);
+    for (View<Real***>* table : {&face.inverse_left, &face.inverse_right, &face.inverse_delta})
+      *table = View<Real***>("face metric", kGaussPoints, rows, columns);
+    for (View<Real**>* table : {&face.shift_n, &face.shift_t}) *table = View<Real**>("face metric", rows, columns);
+    auto left = Kokkos::create_mirror_view(face.inverse_left), right = Kokkos::create_mirror_view(face.inverse_right),
+         inverse_delta = Kokkos::create_mirror_view(face.inverse_delta);
+    auto shift_n = Kokkos::create_mirror_view(face.shift_n), shift_t = Kokkos::create_mirror_view(face.shift_t);
 
     for (int row = 0; row < rows; ++row)
       for (int column = 0; column < columns; ++column) {
@@ -92,75 +99,79 @@ void Grid::tabulate_faces() {
         const double x = std::tan(edge_angle(normal));
         double sum_n = 0.0, sum_t = 0.0;
         for (int g = 0; g < kGaussPoints; ++g) {
-          const auto weights = average_weights(kStencilReach + 0.5 + kGaussNode[g]);
+          const auto weights = average_weights<Order>(reach + 0.5 + kGaussNode[g]);
           auto line = [&](int across) {
-            double value = 0.0;
-            for (int k = 0; k < kStencil; ++k) value += weights[k] * mean(across, k - kStencilReach);
-            return value;
+            return weighted_sum<Order>(weights.data(), [&](int k) { return mean(across, k - reach); });
           };
-          left(g, row, column) = face_value(line(-3), line(-2), line(-1), line(0), line(1));
-          right(g, row, column) = face_value(line(2), line(1), line(0), line(-1), line(-2));
+          left(g, row, column) = static_cast<Real>(
+              1.0 / weighted_sum<Order>(at_face.data(), [&](int k) { return line(k - reach - 1); }));
+          right(g, row, column) =
+              static_cast<Real>(1.0 / weighted_sum<Order>(at_face.data(), [&](int k) { return line(reach - k); }));
           const double y = std::tan(angle(along, kGaussNode[g]));
-          const Metric m = across_alpha ? metric_at(x, y) : metric_at(y, x);
-          sqrt_g(g, row, column) = m.sqrt_g;
-          speed(g, row, column) = std::sqrt(across_alpha ? m.h_aa : m.h_bb);
-          pressure_n(g, row, column) = m.sqrt_g * (across_alpha ? m.h_aa : m.h_bb);
-          pressure_t(g, row, column) = m.sqrt_g * m.h_ab;
-          sum_n += pressure_n(g, row, column) / kGaussPoints;
-          sum_t += pressure_t(g, row, column) / kGaussPoints;
+          const double one_over_delta = 1.0 / std::sqrt(1.0 + x * x + y * y);
+          inverse_delta(g, row, column) = static_cast<Real>(one_over_delta);
+          sum_n += (1.0 + y * y) * one_over_delta / kGaussPoints;
+          sum_t += x * y * one_over_delta / kGaussPoints;
         }
         // Make a constant pressure exactly free of force: the face sums become differences of vertex values.
         const double y0 = std::tan(edge_angle(along)), y1 = std::tan(edge_angle(along + 1));
         const double exact_n = (harmonic_conjugate(x, y1) - harmonic_conjugate(x, y0)) / spacing_;
         const double exact_t = (harmonic_conjugate(y1, x) - harmonic_conjugate(y0, x)) / spacing_;
-        for (int g = 0; g < kGaussPoints; ++g) {
-          pressure_n(g, row, column) += exact_n - sum_n;
-          pressure_t(g, row, column) -= exact_t + sum_t;
-        }
+        shift_n(row, column) = static_cast<Real>(exact_n - sum_n);
+        shift_t(row, column) = static_cast<Real>(-exact_t - sum_t);
       }
-    Kokkos::deep_copy(face.left, left);
-    Kokkos::deep_copy(face.right, right);
-    Kokkos::deep_copy(face.sqrt_g, sqrt_g);
-    Kokkos::deep_copy(face.speed, speed);
-    Kokkos::deep_copy(face.pressure_n, pressure_n);
-    Kokkos::deep_copy(face.pressure_t, pressure_t);
+    Kokkos::deep_copy(face.inverse_left, left);
+    Kokkos::deep_copy(face.inverse_right, right);
+    Kokkos::deep_copy(face.inverse_delta, inverse_delta);
+    Kokkos::deep_copy(face.shift_n, shift_n);
+    Kokkos::deep_copy(face.shift_t, shift_t);
   }
 }
 
+template <int Order>
 void Grid::tabulate_volume_points() {
-  for (View<double***>* table : {&volume_value_, &volume_alpha_, &volume_beta_})
-    *table = View<double***>("volume metric", kGaussPoints * kGaussPoints, n(), n());
-  auto value = Kokkos::create_mirror_view(volume_value_), alpha = Kokkos::create_mirror_view(volume_alpha_),
-       beta = Kokkos::create_mirror_view(volume_beta_);
+  constexpr int reach = Order / 2;
+  for (View<Real***>* table : {&volume_.inverse_value, &volume_.slope_a, &volume_.slope_b, &volume_.inverse_delta})
+    *table = View<Real***>("volume metric", kGaussPoints * kGaussPoints, n(), n());
+  auto inverse = Kokkos::create_mirror_view(volume_.inverse_value), alpha = Kokkos::create_mirror_view(volume_.slope_a),
+       beta = Kokkos::create_mirror_view(volume_.slope_b),
+       inverse_delta = Kokkos::create_mirror_view(volume_.inverse_delta);
   for (int q = 0; q < kGaussPoints; ++q)
     for (int p = 0; p < kGaussPoints; ++p) {
-      const double at_p = kStencilReach + 0.5 + kGaussNode[p], at_q = kStencilReach + 0.5 + kGaussNode[q];
-      const auto wp = average_weights(at_p), wq = average_weights(at_q);
-      const auto dp = average_weights(at_p, 1), dq = average_weights(at_q, 1);
+      const double at_p = reach + 0.5 + kGaussNode[p], at_q = reach + 0.5 + kGaussNode[q];
+      const auto wp = average_weights<Order>(at_p), wq = average_weights<Order>(at_q);
+      const auto dp = average_weights<Order>(at_p, 1), dq = average_weights<Order>(at_q, 1);
       for (int j = 0; j < n(); ++j)
         for (int i = 0; i < n(); ++i) {
           double v = 0.0, a = 0.0, b = 0.0;
-          for (int l = 0; l < kStencil; ++l)
-            for (int k = 0; k < kStencil; ++k) {
-              const double mean = mean_sqrt_g(j + l - kStencilReach, i + k - kStencilReach);
+          for (int l = 0; l < Order; ++l)
+            for (int k = 0; k < Order; ++k) {
+              const double mean = mean_sqrt_g(j + l - reach, i + k - reach);
               v += wq[l] * wp[k] * mean;
               a += wq[l] * dp[k] * mean;
               b += dq[l] * wp[k] * mean;
             }
           const int point = kGaussPoints * q + p;
-          value(point, j, i) = v;
-          alpha(point, j, i) = a / spacing_;
-          beta(point, j, i) = b / spacing_;
+          const double x = std::tan(angle(i, kGaussNode[p])), y = std::tan(angle(j, kGaussNode[q]));
+          inverse(point, j, i) = static_cast<Real>(1.0 / v);
+          alpha(point, j, i) = static_cast<Real>(a / (v * spacing_));
+          beta(point, j, i) = static_cast<Real>(b / (v * spacing_));
+          inverse_delta(point, j, i) = static_cast<Real>(1.0 / std::sqrt(1.0 + x * x + y * y));
         }
     }
-  Kokkos::deep_copy(volume_value_, value);
-  Kokkos::deep_copy(volume_alpha_, alpha);
-  Kokkos::deep_copy(volume_beta_, beta);
+  Kokkos::deep_copy(volume_.inverse_value, inverse);
+  Kokkos::deep_copy(volume_.slope_a, alpha);
+  Kokkos::deep_copy(volume_.slope_b, beta);
+  Kokkos::deep_copy(volume_.inverse_delta, inverse_delta);
 
-  gauss_tangent_ = View<double**>("tan of the Gauss angles", kGaussPoints, n());
+  gauss_tangent_ = View<Real**>("tan of the Gauss angles", kGaussPoints, n());
   fill_table(gauss_tangent_, [&](auto& host) {
     for (int g = 0; g < kGaussPoints; ++g)
-      for (int k = 0; k < n(); ++k) host(g, k) = std::tan(angle(k, kGaussNode[g]));
+      for (int k = 0; k < n(); ++k) host(g, k) = static_cast<Real>(std::tan(angle(k, kGaussNode[g])));
+  });
+  edge_tangent_ = View<Real*>("tan of the edge angles", n() + 1);
+  fill_table(edge_tangent_, [&](auto& host) {
+    for (int k = 0; k <= n(); ++k) host(k) = static_cast<Real>(std::tan(edge_angle(k)));
   });
 }
 

@@ -4,45 +4,71 @@
 
 #include <algorithm>
 #include <map>
+#include <type_traits>
 
 #include "kernels/errors.hpp"
+
+#if __has_include(<mpi-ext.h>)
+#include <mpi-ext.h>
+#endif
 
 namespace tramontane {
 
 namespace {
+
 constexpr int kSetupTag = 7101;
 constexpr int kValueTag = 7102;
 
-void pool_from_arrivals(const View<double**>& pool, const View<double**>& arrived, const View<int*>& position) {
-  const int points = static_cast<int>(position.extent(0)), components = static_cast<int>(pool.extent(0));
-  Kokkos::parallel_for(
-      "halo pool from arrivals", Kokkos::RangePolicy<ExecutionSpace>(0, points), KOKKOS_LAMBDA(int k) {
-        for (int c = 0; c < components; ++c) pool(c, position(k)) = arrived(c, k);
-      });
+const MPI_Datatype kRealType = std::is_same_v<Real, double> ? MPI_DOUBLE : MPI_FLOAT;
+
+/// Whether MPI reads and writes the memory that kernels work on.
+bool mpi_reads_device_memory() {
+  if (Kokkos::SpaceAccessibility<HostSpace, MemorySpace>::accessible) return true;
+#if defined(MPIX_CUDA_AWARE_SUPPORT)
+  return MPIX_Query_cuda_support() == 1;
+#else
+  return false;
+#endif
 }
+
+View<int*> to_device(const std::string& name, const std::vector<int>& values) {
+  View<int*> view(name, values.size());
+  auto host = Kokkos::create_mirror_view(view);
+  std::copy(values.begin(), values.end(), host.data());
+  Kokkos::deep_copy(view, host);
+  return view;
+}
+
 }  // namespace
 
-PointExchange::PointExchange(MPI_Comm comm, std::vector<std::int64_t> needed,
+PointExchange::PointExchange(MPI_Comm comm, const std::vector<std::int64_t>& needed,
                              const std::function<int(std::int64_t)>& owner,
-                             const std::function<int(std::int64_t)>& slot, int components, double deadline_seconds)
-    : comm_(comm), components_(components), deadline_(deadline_seconds), needed_(std::move(needed)) {
+                             const std::function<int(std::int64_t)>& slot, int components, double deadline_seconds,
+                             const std::vector<int>& write_targets)
+    : comm_(comm), components_(components), deadline_(deadline_seconds), device_messages_(mpi_reads_device_memory()) {
   int ranks = 1;
   MPI_Comm_rank(comm_, &rank_);
   MPI_Comm_size(comm_, &ranks);
 
   // Ask every owner for what this rank needs of it.
   std::map<int, std::vector<std::int64_t>> wanted;
-  for (std::int64_t number : needed_) wanted[owner(number)].push_back(number);
+  std::map<int, std::vector<int>> targets;
+  std::vector<std::pair<int, int>> local;
+  for (std::size_t k = 0; k < needed.size(); ++k) {
+    const int peer = owner(needed[k]), target = write_targets.empty() ? static_cast<int>(k) : write_targets[k];
+    if (peer == rank_) {
+      local.emplace_back(slot(needed[k]), target);
+    } else {
+      wanted[peer].push_back(needed[k]);
+      targets[peer].push_back(target);
+    }
+  }
   std::vector<int> wanted_count(ranks, 0), asked_count(ranks, 0);
   for (const auto& [peer, numbers] : wanted) wanted_count[peer] = static_cast<int>(numbers.size());
   MPI_Alltoall(wanted_count.data(), 1, MPI_INT, asked_count.data(), 1, MPI_INT, comm_);
-  std::map<int, std::vector<std::int64_t>> asked;
+  std::vector<std::vector<std::int64_t>> asked(ranks);
   std::vector<MPI_Request> setup;
   for (int peer = 0; peer < ranks; ++peer) {
-    if (peer == rank_) {
-      if (wanted.count(peer)) asked[peer] = wanted[peer];
-      continue;
-    }
     if (asked_count[peer] > 0) {
       asked[peer].resize(asked_count[peer]);
       MPI_Irecv(asked[peer].data(), asked_count[peer], MPI_INT64_T, peer, kSetupTag, comm_, &setup.emplace_back());
@@ -52,89 +78,59 @@ PointExchange::PointExchange(MPI_Comm comm, std::vector<std::int64_t> needed,
   }
   MPI_Waitall(static_cast<int>(setup.size()), setup.data(), MPI_STATUSES_IGNORE);
 
-  std::vector<int> slots, position;
+  std::vector<int> send_slots, receive_targets;
   for (int peer = 0; peer < ranks; ++peer) {
-    const auto sends = asked.find(peer);
-    const auto receives = wanted.find(peer);
-    if (sends == asked.end() && receives == wanted.end()) continue;
-    Peer p{peer, static_cast<int>(slots.size()), 0, static_cast<int>(position.size()), 0};
-    if (sends != asked.end())
-      for (std::int64_t number : sends->second) slots.push_back(slot(number));
-    if (receives != wanted.end())
-      for (std::int64_t number : receives->second) position.push_back(pool_index(number));
-    p.send_count = static_cast<int>(slots.size()) - p.send_begin;
-    p.receive_count = static_cast<int>(position.size()) - p.receive_begin;
-    peers_.push_back(p);
+    if (asked[peer].empty() && wanted_count[peer] == 0) continue;
+    peers_.push_back({peer, static_cast<int>(send_slots.size()), asked_count[peer],
+                      static_cast<int>(receive_targets.size()), wanted_count[peer]});
+    for (std::int64_t number : asked[peer]) send_slots.push_back(slot(number));
+    if (wanted_count[peer] > 0)
+      receive_targets.insert(receive_targets.end(), targets[peer].begin(), targets[peer].end());
   }
-
-  auto to_device = [](const std::string& name, const std::vector<int>& values) {
-    View<int*> view(name, values.size());
-    auto host = Kokkos::create_mirror_view(view);
-    std::copy(values.begin(), values.end(), host.data());
-    Kokkos::deep_copy(view, host);
-    return view;
-  };
-  slots_ = to_device("halo slots", slots);
-  arrival_to_pool_ = to_device("halo arrival positions", position);
-  packed_ = View<double**>("halo packed", components_, slots.size());
-  arrived_ = View<double**>("halo arrived", components_, position.size());
-  pool_ = View<double**>("halo pool", components_, needed_.size());
-  packed_host_ = Kokkos::create_mirror_view(packed_);
-  arrived_host_ = Kokkos::create_mirror_view(arrived_);
-  send_buffer_.resize(slots.size() * components_);
-  receive_buffer_.resize(position.size() * components_);
+  send_slots_ = to_device("exchange: slots", send_slots);
+  receive_targets_ = to_device("exchange: targets", receive_targets);
+  outgoing_ = View<Real**>("exchange: outgoing", send_slots.size(), components_);
+  incoming_ = View<Real**>("exchange: incoming", receive_targets.size(), components_);
+  outgoing_host_ = Kokkos::create_mirror_view(outgoing_);
+  incoming_host_ = Kokkos::create_mirror_view(incoming_);
+  local_ = View<int* [2]>("exchange: own share", local.size());
+  auto local_host = Kokkos::create_mirror_view(local_);
+  for (std::size_t k = 0; k < local.size(); ++k) {
+    local_host(k, 0) = local[k].first;
+    local_host(k, 1) = local[k].second;
+  }
+  Kokkos::deep_copy(local_, local_host);
 }
 
-int PointExchange::pool_index(std::int64_t number) const {
-  return static_cast<int>(std::lower_bound(needed_.begin(), needed_.end(), number) - needed_.begin());
-}
-
-void PointExchange::start() {
+void PointExchange::send() {
   Kokkos::fence();
-  Kokkos::deep_copy(packed_host_, packed_);
+  if (!device_messages_) Kokkos::deep_copy(outgoing_host_, outgoing_);
+  Real* out = device_messages_ ? outgoing_.data() : outgoing_host_.data();
+  Real* in = device_messages_ ? incoming_.data() : incoming_host_.data();
+  const std::size_t width = components_;
   requests_.clear();
-  for (const Peer& p : peers_) {
-    if (p.rank == rank_) continue;
+  for (const Peer& p : peers_)
     if (p.receive_count > 0)
-      MPI_Irecv(receive_buffer_.data() + static_cast<std::size_t>(p.receive_begin) * components_,
-                p.receive_count * components_, MPI_DOUBLE, p.rank, kValueTag, comm_, &requests_.emplace_back());
-  }
-  for (const Peer& p : peers_) {
-    if (p.rank == rank_) continue;
-    double* buffer = send_buffer_.data() + static_cast<std::size_t>(p.send_begin) * components_;
-    for (int c = 0; c < components_; ++c)
-      std::copy_n(&packed_host_(c, p.send_begin), p.send_count, buffer + static_cast<std::size_t>(c) * p.send_count);
+      MPI_Irecv(in + p.receive_begin * width, p.receive_count * components_, kRealType, p.rank, kValueTag, comm_,
+                &requests_.emplace_back());
+  for (const Peer& p : peers_)
     if (p.send_count > 0)
-      MPI_Isend(buffer, p.send_count * components_, MPI_DOUBLE, p.rank, kValueTag, comm_, &requests_.emplace_back());
-  }
+      MPI_Isend(out + p.send_begin * width, p.send_count * components_, kRealType, p.rank, kValueTag, comm_,
+                &requests_.emplace_back());
 }
 
-void PointExchange::finish() {
+void PointExchange::receive() {
   const double began = MPI_Wtime();
-  int done = requests_.empty() ? 1 : 0;
+  int done = 0;
   while (!done) {
     MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done, MPI_STATUSES_IGNORE);
     if (!done && MPI_Wtime() - began > deadline_) {
       std::string who;
-      for (const Peer& p : peers_)
-        if (p.rank != rank_) who += fmt::format(" {}", p.rank);
+      for (const Peer& p : peers_) who += fmt::format(" {}", p.rank);
       throw RunError(fmt::format("solver rank {} waited {:.0f} s for halo values of ranks{}", rank_, deadline_, who));
     }
   }
-  for (const Peer& p : peers_) {
-    for (int c = 0; c < components_; ++c) {
-      if (p.receive_count == 0) continue;
-      double* to = &arrived_host_(c, p.receive_begin);
-      if (p.rank == rank_)
-        std::copy_n(&packed_host_(c, p.send_begin), p.send_count, to);
-      else
-        std::copy_n(receive_buffer_.data() + static_cast<std::size_t>(p.receive_begin) * components_ +
-                        static_cast<std::size_t>(c) * p.receive_count,
-                    p.receive_count, to);
-    }
-  }
-  Kokkos::deep_copy(arrived_, arrived_host_);
-  pool_from_arrivals(pool_, arrived_, arrival_to_pool_);
+  if (!device_messages_) Kokkos::deep_copy(incoming_, incoming_host_);
 }
 
 }  // namespace tramontane

@@ -1,7 +1,16 @@
 #include "physics/shallow_water.hpp"
 
+#include "physics/shallow_water_edges.hpp"
 
 namespace tramontane {
+
+namespace {
+
+/// Cells of a host region: its work space is about half of a private cache of 1 MB. Chosen by measurement, see
+/// docs/design/solver.md.
+constexpr int kRegionRows = 24, kRegionColumns = 192;
+
+}  // namespace
 
 ShallowWater::ShallowWater(std::shared_ptr<const Grid> grid, MPI_Comm comm, const std::vector<double>& orography,
                            ShallowWaterOptions options)
@@ -9,46 +18,41 @@ ShallowWater::ShallowWater(std::shared_ptr<const Grid> grid, MPI_Comm comm, cons
       comm_(comm),
       options_(std::move(options)),
       orography_(orography),
-      ghosts_(grid_, comm, options_.levels, options_.deadline_seconds),
-      edges_(grid_, comm, options_.levels * kPrognostic, options_.deadline_seconds) {
-  const int tiles = grid_->tile_count(), size = grid_->tile_cells(), levels = options_.levels;
-  const int ghosted = size + 2 * kHalo;
-  constexpr int lines = kPrognostic * kGaussPoints;
-  beta_lines_ = View<double*****>("beta lines", tiles, levels, lines, size, ghosted);
-  slope_lines_ = View<double*****>("slope lines", tiles, levels, kGaussPoints, size, ghosted);
-  alpha_lines_ = View<double*****>("alpha lines", tiles, levels, lines, ghosted, size);
-  alpha_flux_ = View<double*****>("alpha flux", tiles, levels, kPrognostic, size, size + 1);
-  beta_flux_ = View<double*****>("beta flux", tiles, levels, kPrognostic, size + 1, size);
-  edge_bottom_ = View<double*>("edge orography", edges_.count());
-
-  const auto f = [this](Vector3 r) { return 2 * dot(options_.rotation, r); };
-  coriolis_ = View<double****>("coriolis", tiles, kGaussPoints * kGaussPoints, size, size);
-  auto host = Kokkos::create_mirror_view(coriolis_);
-  for (int tile = 0; tile < tiles; ++tile) {
-    const TilePlace place = grid_->tiling().place(grid_->first_tile() + tile);
-    for (int q = 0; q < kGaussPoints; ++q)
-      for (int p = 0; p < kGaussPoints; ++p)
-        for (int j = 0; j < size; ++j)
-          for (int i = 0; i < size; ++i)
-            host(tile, kGaussPoints * q + p, j, i) =
-                f(to_cartesian(PanelPoint{place.panel, grid_->angle(place.ti * size + i, kGaussNode[p]),
-                                          grid_->angle(place.tj * size + j, kGaussNode[q])}));
+      ghosts_(grid_, comm, options_.levels, kPrognostic, options_.deadline_seconds),
+      edges_(grid_, comm, options_.levels * kPrognostic, options_.deadline_seconds),
+      regions_(make_regions(grid_->tile_count(), grid_->tile_cells(), kRegionRows, kRegionColumns)) {
+  int tiles = 0, rows = 0, columns = 0;
+  for (const Region& region : regions_) {
+    tiles = std::max(tiles, region.tiles());
+    rows = std::max(rows, region.rows());
+    columns = std::max(columns, region.columns());
   }
-  Kokkos::deep_copy(coriolis_, host);
-  interpolate_orography();
+  const int levels = options_.levels, halo = grid_->order() / 2 + 1;
+  constexpr int lines = kPrognostic * kGaussPoints;
+  beta_lines_ = View<Real*****>("beta lines", tiles, levels, lines, rows, columns + 2 * halo);
+  slope_lines_ = View<Real*****>("slope lines", tiles, levels, kGaussPoints, rows, columns + 2 * halo);
+  alpha_lines_ = View<Real*****>("alpha lines", tiles, levels, lines, rows + 2 * halo, columns);
+  alpha_flux_ = View<Real*****>("alpha flux", tiles, levels, kPrognostic, rows, columns + 1);
+  beta_flux_ = View<Real*****>("beta flux", tiles, levels, kPrognostic, rows + 1, columns);
+  edge_flux_ = View<Real***>("edge flux", levels * kPrognostic, edges_.segment_count(), grid_->tile_cells());
+  next_ = make_state("next state");
+  tabulate_edges();
+  with_order(grid_->order(), [this](auto order) { interpolate_orography<order()>(); });
 }
 
 State ShallowWater::make_state(const std::string& name) const {
-  const int ghosted = grid_->tile_cells() + 2 * kHalo;
-  return State(name, grid_->tile_count(), options_.levels, kPrognostic, ghosted, ghosted);
+  const int extent = grid_->tile_cells() + 2 * kHalo;
+  return State(name, grid_->tile_count(), options_.levels, kPrognostic, extent, extent);
 }
 
+template <int Order>
 void ShallowWater::interpolate_orography() {
+  constexpr int reach = Reconstruction<Order>::reach;
   const int tiles = grid_->tile_count(), size = grid_->tile_cells();
-  bottom_ = View<double***>("bottom", tiles, size, size);
-  alpha_bottom_ = View<double****>("orography at alpha faces", tiles, kGaussPoints, size, size + 1);
-  beta_bottom_ = View<double****>("orography at beta faces", tiles, kGaussPoints, size + 1, size);
-  volume_bottom_ = View<double****>("orography at volume points", tiles, kGaussPoints * kGaussPoints, size, size);
+  bottom_ = View<Real***>("bottom", tiles, size, size);
+  alpha_bottom_ = View<Real****>("orography at alpha faces", tiles, kGaussPoints, size, size + 1);
+  beta_bottom_ = View<Real****>("orography at beta faces", tiles, kGaussPoints, size + 1, size);
+  volume_bottom_ = View<Real****>("orography at volume points", tiles, kGaussPoints * kGaussPoints, size, size);
 
   // The orography takes the solver's own path: ghost cells, reconstruction, edge exchange.
   State field = make_state("orography");
@@ -61,8 +65,8 @@ void ShallowWater::interpolate_orography() {
         const double mean = grid_->mean_sqrt_g(place.tj * size + j, place.ti * size + i);
         const double height = orography_[(static_cast<std::size_t>(tile) * size + j) * size + i];
         for (int level = 0; level < options_.levels; ++level)
-          host(tile, level, 0, j + kHalo, i + kHalo) = mean * options_.gravity * height;
-        bottom(tile, j, i) = mean * (options_.gravity * height - options_.reference);
+          host(tile, level, 0, j + kHalo, i + kHalo) = static_cast<Real>(mean * options_.gravity * height);
+        bottom(tile, j, i) = static_cast<Real>(mean * (options_.gravity * height - options_.reference));
       }
   }
   Kokkos::deep_copy(field, host);
@@ -70,49 +74,41 @@ void ShallowWater::interpolate_orography() {
   fill_ghosts(field);
   Kokkos::deep_copy(host, field);
 
-  const int ghosted = size + 2 * kHalo;
-  ghosted_bottom_ = View<double***>("bottom with ghost cells", tiles, ghosted, ghosted);
+  const int extent = size + 2 * kHalo, filled = ghosts_.width();
+  ghosted_bottom_ = View<Real***>("bottom with ghost cells", tiles, extent, extent);
   auto ghosted_bottom = Kokkos::create_mirror_view(ghosted_bottom_);
   for (int tile = 0; tile < tiles; ++tile) {
     const TilePlace place = grid_->tiling().place(grid_->first_tile() + tile);
-    for (int j = 0; j < ghosted; ++j)
-      for (int i = 0; i < ghosted; ++i)
-        ghosted_bottom(tile, j, i) =
+    for (int j = kHalo - filled; j < extent - kHalo + filled; ++j)
+      for (int i = kHalo - filled; i < extent - kHalo + filled; ++i)
+        ghosted_bottom(tile, j, i) = static_cast<Real>(
             host(tile, 0, 0, j, i) -
-            grid_->mean_sqrt_g(place.tj * size + j - kHalo, place.ti * size + i - kHalo) * options_.reference;
+            grid_->mean_sqrt_g(place.tj * size + j - kHalo, place.ti * size + i - kHalo) * options_.reference);
   }
   Kokkos::deep_copy(ghosted_bottom_, ghosted_bottom);
 
   auto alpha = Kokkos::create_mirror_view(alpha_bottom_), beta = Kokkos::create_mirror_view(beta_bottom_),
        volume = Kokkos::create_mirror_view(volume_bottom_);
-  auto left_a = Kokkos::create_mirror_view_and_copy(HostSpace(), grid_->alpha_faces().left);
-  auto right_a = Kokkos::create_mirror_view_and_copy(HostSpace(), grid_->alpha_faces().right);
-  auto left_b = Kokkos::create_mirror_view_and_copy(HostSpace(), grid_->beta_faces().left);
-  auto right_b = Kokkos::create_mirror_view_and_copy(HostSpace(), grid_->beta_faces().right);
-  auto value = Kokkos::create_mirror_view_and_copy(HostSpace(), grid_->volume_value());
-  std::array<double, kStencil> line[kGaussPoints];
-  for (int g = 0; g < kGaussPoints; ++g) line[g] = average_weights(kStencilReach + 0.5 + kGaussNode[g]);
+  const auto left_a = Kokkos::create_mirror_view_and_copy(HostSpace(), grid_->alpha_faces().inverse_left);
+  const auto right_a = Kokkos::create_mirror_view_and_copy(HostSpace(), grid_->alpha_faces().inverse_right);
+  const auto left_b = Kokkos::create_mirror_view_and_copy(HostSpace(), grid_->beta_faces().inverse_left);
+  const auto right_b = Kokkos::create_mirror_view_and_copy(HostSpace(), grid_->beta_faces().inverse_right);
+  const auto inverse_value = Kokkos::create_mirror_view_and_copy(HostSpace(), grid_->volume().inverse_value);
+  const Reconstruction<Order> w;
 
-  // Own-side values at panel edges, to be averaged with the other panel's.
-  auto points = Kokkos::create_mirror_view_and_copy(HostSpace(), edges_.points());
-
-  auto face = [&](int tile, bool across_alpha, int g, int along, int normal, bool from_left) {
+  // Geopotential of the relief at a face's Gauss point, seen from one side.
+  const auto face = [&](int tile, bool across_alpha, int g, int along, int normal, bool from_left) {
     const TilePlace place = grid_->tiling().place(grid_->first_tile() + tile);
-    auto mean = [&](int across) {
-      double sum = 0.0;
-      for (int k = 0; k < kStencil; ++k) {
-        const int shifted = along + k - kStencilReach + kHalo, position = normal + across + kHalo;
-        sum += line[g][k] * (across_alpha ? host(tile, 0, 0, shifted, position) : host(tile, 0, 0, position, shifted));
-      }
-      return sum;
+    const auto mean = [&](int across) {
+      return weighted_sum<Order>(w.value[g], [&](int k) {
+        const int shifted = along + k - reach + kHalo, position = normal + across - reach - 1 + kHalo;
+        return across_alpha ? host(tile, 0, 0, shifted, position) : host(tile, 0, 0, position, shifted);
+      });
     };
     const int row = place.tj * size + (across_alpha ? along : normal);
     const int column = place.ti * size + (across_alpha ? normal : along);
-    if (from_left)
-      return face_value(mean(-3), mean(-2), mean(-1), mean(0), mean(1)) /
-             (across_alpha ? left_a(g, row, column) : left_b(g, row, column));
-    return face_value(mean(2), mean(1), mean(0), mean(-1), mean(-2)) /
-           (across_alpha ? right_a(g, row, column) : right_b(g, row, column));
+    return from_left ? w.from_left(mean) * (across_alpha ? left_a(g, row, column) : left_b(g, row, column))
+                     : w.from_right(mean) * (across_alpha ? right_a(g, row, column) : right_b(g, row, column));
   };
 
   for (int tile = 0; tile < tiles; ++tile) {
@@ -120,22 +116,22 @@ void ShallowWater::interpolate_orography() {
     for (int g = 0; g < kGaussPoints; ++g)
       for (int along = 0; along < size; ++along)
         for (int normal = 0; normal <= size; ++normal) {
-          alpha(tile, g, along, normal) =
-              0.5 * (face(tile, true, g, along, normal, true) + face(tile, true, g, along, normal, false));
-          beta(tile, g, normal, along) =
-              0.5 * (face(tile, false, g, along, normal, true) + face(tile, false, g, along, normal, false));
+          alpha(tile, g, along, normal) = Real(0.5) * (face(tile, true, g, along, normal, true) +
+                                                       face(tile, true, g, along, normal, false));
+          beta(tile, g, normal, along) = Real(0.5) * (face(tile, false, g, along, normal, true) +
+                                                      face(tile, false, g, along, normal, false));
         }
     for (int q = 0; q < kGaussPoints; ++q)
       for (int p = 0; p < kGaussPoints; ++p)
         for (int j = 0; j < size; ++j)
           for (int i = 0; i < size; ++i) {
-            double sum = 0.0;
-            for (int l = 0; l < kStencil; ++l)
-              for (int k = 0; k < kStencil; ++k)
-                sum += line[q][l] * line[p][k] *
-                       host(tile, 0, 0, j + l - kStencilReach + kHalo, i + k - kStencilReach + kHalo);
             const int point = kGaussPoints * q + p;
-            volume(tile, point, j, i) = sum / value(point, place.tj * size + j, place.ti * size + i);
+            const Real sum = weighted_sum<Order>(w.value[q], [&](int l) {
+              return weighted_sum<Order>(w.value[p], [&](int k) {
+                return host(tile, 0, 0, j + l - reach + kHalo, i + k - reach + kHalo);
+              });
+            });
+            volume(tile, point, j, i) = sum * inverse_value(point, place.tj * size + j, place.ti * size + i);
           }
   }
   Kokkos::deep_copy(alpha_bottom_, alpha);
@@ -143,31 +139,91 @@ void ShallowWater::interpolate_orography() {
   Kokkos::deep_copy(volume_bottom_, volume);
 
   // On panel edges both sides use the mean of the two panels' values, summed in the frame's order.
-  auto own_host = Kokkos::create_mirror_view(edges_.own());
-  auto edge_bottom = Kokkos::create_mirror_view(edge_bottom_);
-  for (int k = 0; k < edges_.count(); ++k) {
-    const EdgePoint& p = points(k);
-    const bool across_alpha = p.side == kWest || p.side == kEast, low = p.side == kWest || p.side == kSouth;
-    own_host(0, k) = face(p.tile, across_alpha, p.gauss, p.position, low ? 0 : size, !low);
-  }
-  Kokkos::deep_copy(edges_.own(), own_host);
+  const auto segments = Kokkos::create_mirror_view_and_copy(HostSpace(), edges_.segments());
+  auto own = Kokkos::create_mirror_view(edges_.own());
+  const auto for_points = [&](const auto& body) {
+    for (int s = 0; s < edges_.segment_count(); ++s)
+      for (int g = 0; g < kGaussPoints; ++g)
+        for (int position = 0; position < size; ++position) body(segments(s), (s * kGaussPoints + g) * size + position,
+                                                                 g, position);
+  };
+  for_points([&](const EdgeSegment& s, int k, int g, int position) {
+    const bool across_alpha = s.side == kWest || s.side == kEast, low = s.side == kWest || s.side == kSouth;
+    own(0, k) = face(s.tile, across_alpha, g, position, low ? 0 : size, !low);
+  });
+  Kokkos::deep_copy(edges_.own(), own);
   edges_.start();
   edges_.finish();
-  auto other_host = Kokkos::create_mirror_view_and_copy(HostSpace(), edges_.other());
-  for (int k = 0; k < edges_.count(); ++k) edge_bottom(k) = 0.5 * (own_host(0, k) + other_host(0, k));
-  Kokkos::deep_copy(edge_bottom_, edge_bottom);
+  const auto other = Kokkos::create_mirror_view_and_copy(HostSpace(), edges_.other());
+  auto table = Kokkos::create_mirror_view_and_copy(HostSpace(), edge_table_);
+  for_points([&](const EdgeSegment& s, int k, int, int) {
+    table(kEdgeBottom, k) =
+        s.own_is_left ? Real(0.5) * (own(0, k) + other(0, k)) : Real(0.5) * (other(0, k) + own(0, k));
+  });
+  Kokkos::deep_copy(edge_table_, table);
+}
+
+// What the kernels of panel edges need beside the geometry, from the face tables.
+void ShallowWater::tabulate_edges() {
+  const int size = grid_->tile_cells();
+  edge_table_ = View<Real**>("edge table", kEdgeTableRows, edges_.point_count());
+  auto table = Kokkos::create_mirror_view(edge_table_);
+  const auto segments = Kokkos::create_mirror_view_and_copy(HostSpace(), edges_.segments());
+  const auto tangent = Kokkos::create_mirror_view_and_copy(HostSpace(), grid_->gauss_tangent());
+  const auto edge_tangent = Kokkos::create_mirror_view_and_copy(HostSpace(), grid_->edge_tangent());
+  struct {
+    HostView<Real***> left, right, inverse_delta;
+    HostView<Real**> shift_n, shift_t;
+  } faces[2];
+  for (const bool across_alpha : {true, false}) {
+    const FaceMetric& metric = across_alpha ? grid_->alpha_faces() : grid_->beta_faces();
+    const auto copy = [](const auto& view) { return Kokkos::create_mirror_view_and_copy(HostSpace(), view); };
+    faces[across_alpha] = {copy(metric.inverse_left), copy(metric.inverse_right), copy(metric.inverse_delta),
+                           copy(metric.shift_n), copy(metric.shift_t)};
+  }
+  for (int s = 0; s < edges_.segment_count(); ++s)
+    for (int g = 0; g < kGaussPoints; ++g)
+      for (int position = 0; position < size; ++position) {
+        const EdgeSegment& segment = segments(s);
+        const TilePlace place = grid_->tiling().place(grid_->first_tile() + segment.tile);
+        const bool across_alpha = segment.side == kWest || segment.side == kEast;
+        const bool low = segment.side == kWest || segment.side == kSouth;
+        const int along = (across_alpha ? place.tj : place.ti) * size + position, normal = low ? 0 : grid_->n();
+        const int row = across_alpha ? along : normal, column = across_alpha ? normal : along;
+        const auto& face = faces[across_alpha];
+        const Real t = tangent(g, along), inverse_delta = face.inverse_delta(g, row, column);
+        const int k = (s * kGaussPoints + g) * size + position;
+        const Real across = (1 + t * t) * inverse_delta + face.shift_n(row, column);
+        const Real beside = edge_tangent(normal) * t * inverse_delta + face.shift_t(row, column);
+        table(kEdgeInverseMean, k) = low ? face.right(g, row, column) : face.left(g, row, column);
+        table(kEdgePressureAlpha, k) = across_alpha ? across : beside;
+        table(kEdgePressureBeta, k) = across_alpha ? beside : across;
+      }
+  Kokkos::deep_copy(edge_table_, table);
+}
+
+template <int Order>
+void ShallowWater::sweep(const State& out, double a, const State& begin, double b, const State& state, double c) {
+  for (const Region& region : regions_) {
+    gauss_lines<Order>(region, state);
+    edge_states<Order>(region);
+    alpha_fluxes<Order>(region);
+    beta_fluxes<Order>(region);
+    update<Order>(region, out, a, begin, b, state, c);
+  }
 }
 
 void ShallowWater::stage(const State& out, double a, const State& begin, double b, const State& state, double c) {
+  // Regions read cells of their neighbours' old state, so what is being read is not written.
+  const bool in_place = out.data() == state.data();
+  const State& into = in_place ? next_ : out;
   fill_ghosts(state);
-  gauss_lines(state);
-  edge_states();
+  with_order(grid_->order(), [&](auto order) { sweep<order()>(into, a, begin, b, state, c); });
   edges_.start();
-  alpha_fluxes();
-  beta_fluxes();
   edges_.finish();
   edge_fluxes();
-  update(out, a, begin, b, state, c);
+  edge_update(into, c);
+  if (in_place) Kokkos::deep_copy(out, into);
 }
 
 }  // namespace tramontane

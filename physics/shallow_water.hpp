@@ -1,5 +1,5 @@
-/// The rotating shallow-water equations over orography on the equiangular cubed sphere: finite volumes, fifth-order
-/// upwind reconstruction, two Gauss points a face, LMARS fluxes; formally fourth order.
+/// The rotating shallow-water equations over orography on the equiangular cubed sphere: finite volumes, upwind
+/// reconstruction of order 3, 5 or 7 (Grid::order), two Gauss points a face, LMARS fluxes; formally fourth order.
 ///
 /// Prognostic, per cell, as means over the panel angles (unit sphere metric, sqrt_g):
 ///   E  = sqrt_g (phi + phi_s - reference)      phi = g h fluid geopotential, phi_s = g h_s orography, m2 s-2
@@ -15,8 +15,10 @@
 #include <string>
 #include <vector>
 
+#include "kernels/reconstruction.hpp"
 #include "physics/ghost_cells.hpp"
 #include "physics/grid.hpp"
+#include "physics/region.hpp"
 #include "physics/panel_edges.hpp"
 
 namespace tramontane {
@@ -33,7 +35,8 @@ struct ShallowWaterOptions {
   double reference = 0.0;  ///< reference geopotential, m2 s-2
   double gravity = kGravity;
   Vector3 rotation{0.0, 0.0, kEarthRotation};  ///< angular velocity of the sphere, s-1: f = 2 rotation . r
-  double deadline_seconds = 300.0;          ///< longest wait for another rank
+  double dissipation = 1.0;         ///< factor on the jumps in the Riemann solver; 1 is LMARS
+  double deadline_seconds = 300.0;  ///< longest wait for another rank
 };
 
 class ShallowWater {
@@ -50,14 +53,17 @@ class ShallowWater {
   /// Orography on owned tiles as handed in, m.
   const std::vector<double>& orography() const { return orography_; }
   /// sqrt_g-weighted mean of (phi_s - reference), (tile, j, i): subtract from E to get sqrt_g phi.
-  const View<double***>& bottom() const { return bottom_; }
+  const View<Real***>& bottom() const { return bottom_; }
   /// Angular velocity of the sphere, s-1; the Coriolis parameter at a point r of the unit sphere is 2 rotation . r.
   Vector3 rotation() const { return options_.rotation; }
 
   /// The same with ghost cells, (tile, ghosted j, ghosted i).
-  const View<double***>& ghosted_bottom() const { return ghosted_bottom_; }
+  const View<Real***>& ghosted_bottom() const { return ghosted_bottom_; }
 
   State make_state(const std::string& name) const;
+
+  /// The regions that a stage goes through, one after the other.
+  const std::vector<Region>& regions() const { return regions_; }
 
   void fill_ghosts(const State& state) {
     ghosts_.start(state);
@@ -72,43 +78,55 @@ class ShallowWater {
 
   /// Tendencies added at every stage until cleared: shape of the interior (tile, level, variable, j, i), units of the
   /// state per second. Pass an empty view to clear.
-  void set_forcing(const View<double*****>& forcing) { forcing_ = forcing; }
+  void set_forcing(const View<Real*****>& forcing) { forcing_ = forcing; }
 
   /// Largest over this rank's cells of sum over directions of (|u^i| + c sqrt(G^ii)) / (a * spacing), s-1: the inverse
   /// of the advective time scale. 1/this times the CFL number is the time step. NaN-safe: returns infinity then.
   double largest_rate(const State& state) const;
 
- private:
-  void interpolate_orography();
-
  public:  // kernels: extended lambdas may not live in private members
-  void gauss_lines(const State& state);
-  void alpha_fluxes();
-  void beta_fluxes();
-  void edge_states();
+  template <int Order>
+  void gauss_lines(const Region& region, const State& state);
+  template <int Order>
+  void edge_states(const Region& region);
+  template <int Order>
+  void alpha_fluxes(const Region& region);
+  template <int Order>
+  void beta_fluxes(const Region& region);
+  template <int Order>
+  void update(const Region& region, const State& out, double a, const State& begin, double b, const State& state,
+              double c);
   void edge_fluxes();
-  void update(const State& out, double a, const State& begin, double b, const State& state, double c);
+  void edge_update(const State& out, double c);
 
  private:
+  template <int Order>
+  void interpolate_orography();
+  void tabulate_edges();
+  template <int Order>
+  void sweep(const State& out, double a, const State& begin, double b, const State& state, double c);
+
   std::shared_ptr<const Grid> grid_;
   MPI_Comm comm_;
   ShallowWaterOptions options_;
   std::vector<double> orography_;
   GhostCells ghosts_;
   PanelEdges edges_;
+  std::vector<Region> regions_;
 
-  View<double***> bottom_, ghosted_bottom_;
-  View<double****> coriolis_;
-  View<double****> alpha_bottom_, beta_bottom_, volume_bottom_;  ///< phi_s at face and volume Gauss points
-  View<double*> edge_bottom_;                                    ///< phi_s at edge points
-  View<double*****>
-      beta_lines_;  ///< means along alpha at the beta Gauss points (tile, level, 2*variable+g, j, ghosted i)
-  View<double*****> slope_lines_;  ///< d/dbeta of E there (tile, level, g, j, ghosted i)
-  View<double*****>
-      alpha_lines_;  ///< means along beta at the alpha Gauss points (tile, level, 2*variable+g, ghosted j, i)
-  View<double*****> alpha_flux_;  ///< (tile, level, variable, j, face)
-  View<double*****> beta_flux_;   ///< (tile, level, variable, face, i)
-  View<double*****> forcing_;
+  View<Real***> bottom_, ghosted_bottom_;
+  View<Real****> alpha_bottom_, beta_bottom_, volume_bottom_;  ///< phi_s at face and volume Gauss points
+  View<Real**> edge_table_;                                    ///< (EdgeTable row, point)
+
+  // Work space of one region, indices relative to it; H = (order + 1) / 2.
+  View<Real*****> beta_lines_;   ///< means along alpha at beta Gauss points (tile, level, 2*variable+g, j, i + H)
+  View<Real*****> slope_lines_;  ///< d/dbeta of E there, per cell width (tile, level, g, j, i + H)
+  View<Real*****> alpha_lines_;  ///< means along beta at alpha Gauss points (tile, level, 2*variable+g, j + H, i)
+  View<Real*****> alpha_flux_;   ///< (tile, level, variable, j, face)
+  View<Real*****> beta_flux_;    ///< (tile, level, variable, face, i)
+  View<Real***> edge_flux_;      ///< (level * variable, segment, position), along the own axes' positive direction
+  View<Real*****> forcing_;
+  State next_;  ///< result of a stage that may not overwrite what its later regions still read
 };
 
 }  // namespace tramontane

@@ -1,41 +1,50 @@
-/// The flux through one Gauss point of a face: reconstruction, Riemann problem, upwinding. Free of loops and layout.
+/// The flux through one Gauss point of a face: Riemann problem and upwinding. Free of loops and layout.
 #pragma once
 
 #include "kernels/riemann_lmars.hpp"
+#include "kernels/types.hpp"
 
 namespace tramontane {
 
-/// Metric of the face point (see FaceMetric) and the orography there.
+/// Metric of the face point and the orography there. n: direction across the face, t: along it.
 struct FacePoint {
-  double left, right, sqrt_g, speed, pressure_n, pressure_t, bottom;
+  Real inverse_left, inverse_right;  ///< one over mean sqrt_g, reconstructed as the left and the right state is
+  Real mass_scale;                   ///< sqrt_g sqrt(G^nn)
+  Real inverse_speed;                ///< 1 / sqrt(G^nn): from contravariant to physical normal velocity
+  Real pressure_n, pressure_t;       ///< sqrt_g G^nn and sqrt_g G^nt
+  Real bottom;                       ///< phi_s
 };
 
 /// Reconstructed sqrt_g-weighted state on one side of a face: E, momentum across and momentum along the face's axes.
 struct FaceState {
-  double e, normal, tangential;
+  Real e, normal, tangential;
 };
 
 /// Fluxes of (E, normal, tangential) per panel angle.
 struct FaceFlux {
-  double e, normal, tangential;
+  Real e, normal, tangential;
 };
 
-KOKKOS_INLINE_FUNCTION FaceFlux face_flux(const FaceState& l, const FaceState& r, const FacePoint& f,
-                                          double reference) {
-  const double eta_l = l.e / f.left, eta_r = r.e / f.right;
-  const double depth_l = eta_l + reference - f.bottom, depth_r = eta_r + reference - f.bottom;
-  const double scale_l = 1.0 / (f.left * depth_l), scale_r = 1.0 / (f.right * depth_r);
-  const double normal_l = l.normal * scale_l, normal_r = r.normal * scale_r;
-  // Physical normal velocity = u^n / sqrt(G^nn).
-  const InterfaceState at =
-      riemann_lmars(0.5 * (depth_l + depth_r), eta_l, eta_r, normal_l / f.speed, normal_r / f.speed);
-  const bool from_left = at.velocity >= 0.0;
-  const double depth = from_left ? depth_l : depth_r;
-  const double mass = f.sqrt_g * f.speed * at.velocity * depth;
-  const double pressure = 0.5 * at.eta * (at.eta + 2.0 * reference);
-  const double tangential_l = l.tangential * scale_l, tangential_r = r.tangential * scale_r;
-  return {mass, mass * (from_left ? normal_l : normal_r) + f.pressure_n * pressure,
-          mass * (from_left ? tangential_l : tangential_r) + f.pressure_t * pressure};
+KOKKOS_FORCEINLINE_FUNCTION FaceFlux face_flux(const FaceState& l, const FaceState& r, const FacePoint& f, Real reference,
+                                          Real dissipation) {
+  const Real eta_l = l.e * f.inverse_left, eta_r = r.e * f.inverse_right;
+  const Real surface = reference - f.bottom;
+  const Real depth_l = eta_l + surface, depth_r = eta_r + surface;
+  const Real depth = Real(0.5) * (depth_l + depth_r);
+  // Division is what limits this kernel: one serves all three reciprocals.
+  const Real both = depth_l * depth_r;
+  const Real inverse = Real(1) / (both * depth);
+  const Real inverse_both = inverse * depth;
+  const Real scale_l = f.inverse_left * (inverse_both * depth_r), scale_r = f.inverse_right * (inverse_both * depth_l);
+  const Real normal_l = l.normal * scale_l, normal_r = r.normal * scale_r;
+  const InterfaceState at = riemann_lmars(depth, inverse * both, eta_l, eta_r, normal_l * f.inverse_speed,
+                                          normal_r * f.inverse_speed, dissipation);
+  const bool from_left = at.velocity >= Real(0);
+  const Real mass = f.mass_scale * at.velocity * (from_left ? depth_l : depth_r);
+  const Real pressure = at.eta * multiply_add(Real(0.5), at.eta, reference);
+  const Real tangential = from_left ? l.tangential * scale_l : r.tangential * scale_r;
+  return {mass, multiply_add(mass, from_left ? normal_l : normal_r, f.pressure_n * pressure),
+          multiply_add(mass, tangential, f.pressure_t * pressure)};
 }
 
 }  // namespace tramontane

@@ -99,8 +99,8 @@ TEST(GhostCells, AreFourthOrderBeyondEdgesAndCorners) {
     double error = 0;
     for (int t = 0; t < kPanels; ++t)
       for (int variable = 0; variable < 3; ++variable)
-        for (int j = -kHalo; j < n + kHalo; ++j)
-          for (int i = -kHalo; i < n + kHalo; ++i)
+        for (int j = -ghosts.width(); j < n + ghosts.width(); ++j)
+          for (int i = -ghosts.width(); i < n + ghosts.width(); ++i)
             error = std::max(error, std::abs(q(t, 0, variable, j + kHalo, i + kHalo) - exact(t, j, i, variable)));
     return error;
   };

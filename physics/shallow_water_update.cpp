@@ -1,0 +1,196 @@
+// Flux divergence, sources and the combination of a Runge-Kutta stage; the largest rate of a state.
+#include <limits>
+
+#include "physics/shallow_water.hpp"
+#include "physics/shallow_water_rows.hpp"
+#include "physics/shallow_water_source.hpp"
+
+namespace tramontane {
+
+namespace {
+
+/// 2 Omega . (delta r) on a panel is middle + along_x X + along_y Y.
+struct PanelRotation {
+  Real middle[kPanels], along_x[kPanels], along_y[kPanels];
+  explicit PanelRotation(Vector3 rotation) {
+    for (int panel = 0; panel < kPanels; ++panel) {
+      const PanelAxes axes = panel_axes(panel);
+      middle[panel] = static_cast<Real>(2 * dot(rotation, axes.centre));
+      along_x[panel] = static_cast<Real>(2 * dot(rotation, axes.ex));
+      along_y[panel] = static_cast<Real>(2 * dot(rotation, axes.ey));
+    }
+  }
+};
+
+/// The rows that the source needs on one beta Gauss line of a row of cells.
+template <int Order>
+struct SourceLine {
+  Row e, a, b, slope;                                   ///< reconstructed along beta, from the stencil's first cell on
+  Row x[2], inverse_value[2], slope_a[2], slope_b[2];   ///< by alpha Gauss point
+  Row inverse_delta[2], relief[2];
+  Real y, rotation_x, rotation_rest;                    ///< 2 Omega . (delta r) = rotation_x X + rotation_rest
+
+  KOKKOS_FORCEINLINE_FUNCTION MomentumSource at_point(const Reconstruction<Order>& w, int p, int i, Real eta,
+                                                      Real inverse_depth, Real inverse_spacing,
+                                                      Real inverse_radius) const {
+    const auto in = [i](Row line) { return [line, i](int k) { return line[i + k]; }; };
+    const Real per_value = inverse_value[p][i], per_spacing = per_value * inverse_spacing, x_here = x[p][i];
+    const VolumeState at{
+        weighted_sum<Order>(w.value[p], in(a)), weighted_sum<Order>(w.value[p], in(b)),
+        multiply_add(weighted_sum<Order>(w.slope[p], in(e)), per_spacing, -(eta * slope_a[p][i])),
+        multiply_add(weighted_sum<Order>(w.value[p], in(slope)), per_spacing, -(eta * slope_b[p][i]))};
+    const VolumePoint here{x_here,
+                           y,
+                           multiply_add(x_here, x_here, Real(1)),
+                           multiply_add(y, y, Real(1)),
+                           x_here * y,
+                           inverse_delta[p][i],
+                           multiply_add(rotation_x, x_here, rotation_rest),
+                           relief[p][i]};
+    return momentum_source(at, here, per_value * inverse_depth, inverse_radius);
+  }
+
+  /// Sum over the line's two points in cell i.
+  KOKKOS_FORCEINLINE_FUNCTION MomentumSource operator()(const Reconstruction<Order>& w, int i, Real reference,
+                                                        Real inverse_spacing, Real inverse_radius) const {
+    const auto in_e = [&](int k) { return e[i + k]; };
+    const Real eta0 = weighted_sum<Order>(w.value[0], in_e) * inverse_value[0][i];
+    const Real eta1 = weighted_sum<Order>(w.value[1], in_e) * inverse_value[1][i];
+    const Real depth0 = eta0 + (reference - relief[0][i]), depth1 = eta1 + (reference - relief[1][i]);
+    const Real inverse = Real(1) / (depth0 * depth1);  // one division for both points
+    const MomentumSource s0 = at_point(w, 0, i, eta0, inverse * depth1, inverse_spacing, inverse_radius);
+    const MomentumSource s1 = at_point(w, 1, i, eta1, inverse * depth0, inverse_spacing, inverse_radius);
+    return {s0.a + s1.a, s0.b + s1.b};
+  }
+};
+
+}  // namespace
+
+template <int Order>
+void ShallowWater::update(const Region& region, const State& out, double a, const State& begin, double b,
+                          const State& state, double c) {
+  const int levels = options_.levels, rows = region.rows();
+  const auto beta_lines = beta_lines_, slope_lines = slope_lines_, alpha_flux = alpha_flux_, beta_flux = beta_flux_;
+  const auto forcing = forcing_;
+  const bool forced = forcing.size() > 0;
+  const auto bottom = volume_bottom_;
+  const VolumeMetric volume = grid_->volume();
+  const auto tangent = grid_->gauss_tangent();
+  const TileOrigin origin(*grid_);
+  const PanelRotation rotation(options_.rotation);
+  const Reconstruction<Order> w;
+  const Real reference = static_cast<Real>(options_.reference);
+  const Real inverse_radius = static_cast<Real>(1.0 / grid_->radius());
+  const Real inverse_spacing = static_cast<Real>(1.0 / grid_->spacing());
+  const Real from_begin = static_cast<Real>(a), from_state = static_cast<Real>(b), seconds = static_cast<Real>(c);
+
+  for_rows(
+      "update", region.tiles() * levels * rows, KOKKOS_LAMBDA(const RowMember& team, int flat) {
+        const int local = flat / (levels * rows), level = flat / rows % levels, j = flat % rows;
+        const int tile = region.tile_begin + local, tile_row = region.j_begin + j, columns = region.columns();
+        const int row = origin.row(tile) + tile_row, column = origin.column(tile) + region.i_begin;
+        const int panel = origin.panel(tile);
+        const int first = region.i_begin + kHalo, state_row = tile_row + kHalo;
+        // Not restrict: out may be begin, element by element.
+        Real *oe = &out(tile, level, 0, state_row, first), *oa = &out(tile, level, 1, state_row, first),
+             *ob = &out(tile, level, 2, state_row, first);
+        const Real *e0 = &begin(tile, level, 0, state_row, first), *a0 = &begin(tile, level, 1, state_row, first),
+                   *b0 = &begin(tile, level, 2, state_row, first);
+        Row e1 = &state(tile, level, 0, state_row, first), a1 = &state(tile, level, 1, state_row, first),
+            b1 = &state(tile, level, 2, state_row, first);
+
+        Row fe = &alpha_flux(local, level, 0, j, 0), fa = &alpha_flux(local, level, 1, j, 0),
+            fb = &alpha_flux(local, level, 2, j, 0);
+        Row south_e = &beta_flux(local, level, 0, j, 0), south_a = &beta_flux(local, level, 1, j, 0),
+            south_b = &beta_flux(local, level, 2, j, 0);
+        Row north_e = &beta_flux(local, level, 0, j + 1, 0), north_a = &beta_flux(local, level, 1, j + 1, 0),
+            north_b = &beta_flux(local, level, 2, j + 1, 0);
+        const Real middle = rotation.middle[panel], along_x = rotation.along_x[panel], along_y = rotation.along_y[panel];
+        const auto source_line = [&](int q) {
+          // Lines start one cell before the volume stencil does.
+          SourceLine<Order> line;
+          line.e = &beta_lines(local, level, q, j, 1);
+          line.a = &beta_lines(local, level, 2 + q, j, 1);
+          line.b = &beta_lines(local, level, 4 + q, j, 1);
+          line.slope = &slope_lines(local, level, q, j, 1);
+          for (int p = 0; p < kGaussPoints; ++p) {
+            const int point = kGaussPoints * q + p;
+            line.x[p] = &tangent(p, column);
+            line.inverse_value[p] = &volume.inverse_value(point, row, column);
+            line.slope_a[p] = &volume.slope_a(point, row, column);
+            line.slope_b[p] = &volume.slope_b(point, row, column);
+            line.inverse_delta[p] = &volume.inverse_delta(point, row, column);
+            line.relief[p] = &bottom(tile, point, tile_row, region.i_begin);
+          }
+          line.y = tangent(q, row);
+          line.rotation_x = along_x;
+          line.rotation_rest = multiply_add(along_y, line.y, middle);
+          return line;
+        };
+        const SourceLine<Order> south_line = source_line(0), north_line = source_line(1);
+
+        simd_for(team, 0, columns, [&](int i) TRAMONTANE_INLINE_BODY {
+          const MomentumSource south = south_line(w, i, reference, inverse_spacing, inverse_radius);
+          const MomentumSource north = north_line(w, i, reference, inverse_spacing, inverse_radius);
+          const Real source_a = south.a + north.a, source_b = south.b + north.b;
+          const Real per_angle = -inverse_spacing * inverse_radius, share = Real(1) / (kGaussPoints * kGaussPoints);
+          const Real tendency_e = ((fe[i + 1] - fe[i]) + (north_e[i] - south_e[i])) * per_angle;
+          const Real tendency_a =
+              multiply_add((fa[i + 1] - fa[i]) + (north_a[i] - south_a[i]), per_angle, share * source_a);
+          const Real tendency_b =
+              multiply_add((fb[i + 1] - fb[i]) + (north_b[i] - south_b[i]), per_angle, share * source_b);
+          oe[i] = multiply_add(seconds, tendency_e, multiply_add(from_begin, e0[i], from_state * e1[i]));
+          oa[i] = multiply_add(seconds, tendency_a, multiply_add(from_begin, a0[i], from_state * a1[i]));
+          ob[i] = multiply_add(seconds, tendency_b, multiply_add(from_begin, b0[i], from_state * b1[i]));
+        });
+        if (forced) {
+          Row te = &forcing(tile, level, 0, tile_row, region.i_begin),
+              ta = &forcing(tile, level, 1, tile_row, region.i_begin),
+              tb = &forcing(tile, level, 2, tile_row, region.i_begin);
+          simd_for(team, 0, columns, [&](int i) TRAMONTANE_INLINE_BODY {
+            oe[i] += seconds * te[i];
+            oa[i] += seconds * ta[i];
+            ob[i] += seconds * tb[i];
+          });
+        }
+      });
+}
+
+#define TRAMONTANE_INSTANTIATE(Order)                                                                              \
+  template void ShallowWater::update<Order>(const Region& region, const State& out, double a, const State& begin, \
+                                            double b, const State& state, double c);
+TRAMONTANE_INSTANTIATE(3)
+TRAMONTANE_INSTANTIATE(5)
+TRAMONTANE_INSTANTIATE(7)
+
+double ShallowWater::largest_rate(const State& state) const {
+  const int tiles = grid_->tile_count(), levels = options_.levels, size = grid_->tile_cells();
+  const auto bottom = bottom_;
+  const auto mean_sqrt_g = grid_->mean_sqrt_g_table();
+  const auto tangent = grid_->gauss_tangent();
+  const TileOrigin origin(*grid_);
+  const double scale = 1.0 / (grid_->radius() * grid_->spacing());
+  double largest = 0.0;
+  Kokkos::parallel_reduce(
+      "largest rate", Kokkos::RangePolicy<ExecutionSpace>(0, tiles * levels * size * size),
+      KOKKOS_LAMBDA(int flat, double& most) {
+        const int i = flat % size, j = flat / size % size, level = flat / (size * size) % levels,
+                  tile = flat / (size * size * levels);
+        const int row = origin.row(tile) + j, column = origin.column(tile);
+        const double sqrt_g_phi = state(tile, level, 0, j + kHalo, i + kHalo) - bottom(tile, j, i);
+        const double phi = sqrt_g_phi / mean_sqrt_g(row + kHalo, column + i + kHalo);
+        const double x = 0.5 * (tangent(0, column + i) + tangent(1, column + i)),
+                     y = 0.5 * (tangent(0, row) + tangent(1, row));
+        const Metric m = metric_at(x, y);
+        const double c = std::sqrt(phi);
+        const double rate =
+            (std::abs(state(tile, level, 1, j + kHalo, i + kHalo) / sqrt_g_phi) + c * std::sqrt(m.h_aa) +
+             std::abs(state(tile, level, 2, j + kHalo, i + kHalo) / sqrt_g_phi) + c * std::sqrt(m.h_bb)) *
+            scale;
+        if (!(rate <= most)) most = rate == rate ? rate : 1e300;
+      },
+      Kokkos::Max<double>(largest));
+  return largest < 1e299 ? largest : std::numeric_limits<double>::infinity();
+}
+
+}  // namespace tramontane
