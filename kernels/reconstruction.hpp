@@ -53,39 +53,73 @@ constexpr std::array<double, Stencil> average_weights(double x, int derivative =
   return w;
 }
 
-/// All weights of a reconstruction of odd order, as a kernel captures them. Stencils are centred on the cell; `face` is
-/// the value at its right face, upwind for flow to the right, from the leftmost average on. Mirror for the left face.
-template <int Order>
+/// All weights of a reconstruction of odd order, as a kernel captures them; stencils are centred on the cell. Weights come
+/// split into what is even and what is odd under reflection: the two Gauss points of a cell, and the two sides of a face,
+/// then share sums and loads, and a mirrored field gives mirrored values to the last bit.
+template <int Order, class T = Real>
 struct Reconstruction {
   static constexpr int reach = Order / 2;  ///< cells to either side of the middle one
   static constexpr int halo = reach + 1;   ///< ghost cells that the faces of a tile need
 
-  Real face[Order];
-  Real value[kGaussPoints][Order];
-  Real slope[kGaussPoints][Order];  ///< derivative per cell width
+  T value_even[halo], value_odd[halo];  ///< at the Gauss points: of cell 0 and of pairs of cells 1..reach apart
+  T slope_even[halo], slope_odd[halo];  ///< derivative per cell width there
+  T face_mean[halo], face_jump[halo];   ///< of pairs of cells 0..reach away from a face
 
   Reconstruction() {
-    const auto at_face = average_weights<Order>(reach + 1.0);
-    for (int k = 0; k < Order; ++k) face[k] = static_cast<Real>(at_face[k]);
-    for (int g = 0; g < kGaussPoints; ++g) {
-      const auto at_point = average_weights<Order>(reach + 0.5 + kGaussNode[g]);
-      const auto slope_at = average_weights<Order>(reach + 0.5 + kGaussNode[g], 1);
-      for (int k = 0; k < Order; ++k) {
-        value[g][k] = static_cast<Real>(at_point[k]);
-        slope[g][k] = static_cast<Real>(slope_at[k]);
-      }
+    const auto value = average_weights<Order>(reach + 0.5 + kGaussNode[1]);
+    const auto slope = average_weights<Order>(reach + 0.5 + kGaussNode[1], 1);
+    const auto face = average_weights<Order>(reach + 1.0);  // right face of the middle cell, seen from its side
+    for (int k = 0; k < halo; ++k) {
+      value_even[k] = static_cast<T>(0.5 * (value[reach + k] + value[reach - k]));
+      value_odd[k] = static_cast<T>(0.5 * (value[reach + k] - value[reach - k]));
+      slope_even[k] = static_cast<T>(0.5 * (slope[reach + k] + slope[reach - k]));
+      slope_odd[k] = static_cast<T>(0.5 * (slope[reach + k] - slope[reach - k]));
+      const double far = k < reach ? face[reach + 1 + k] : 0.0;
+      face_mean[k] = static_cast<T>(0.5 * (face[reach - k] + far));
+      face_jump[k] = static_cast<T>(0.5 * (face[reach - k] - far));
     }
   }
 
-  /// Value at a face from its left side: `at(k)`, k = 0..Order-1, are the averages from the leftmost cell on.
+  struct Points {
+    T first, second;  ///< at the Gauss points in ascending order
+  };
+  /// Values at a cell's Gauss points; at(k), k = 0..Order-1, are the averages from the leftmost cell on.
   template <class At>
-  KOKKOS_FORCEINLINE_FUNCTION Real from_left(const At& at) const {
-    return weighted_sum<Order>(face, at);
+  KOKKOS_FORCEINLINE_FUNCTION Points values(const At& at) const {
+    T even = value_even[0] * at(reach), odd = 0;
+#pragma GCC unroll 8
+    for (int k = 1; k <= reach; ++k) {
+      even = multiply_add(value_even[k], at(reach + k) + at(reach - k), even);
+      odd = multiply_add(value_odd[k], at(reach + k) - at(reach - k), odd);
+    }
+    return {even - odd, even + odd};
   }
-  /// Value at the same face from its right side: the stencil's cells are at(Order) down to at(1).
+  /// Derivatives per cell width there.
   template <class At>
-  KOKKOS_FORCEINLINE_FUNCTION Real from_right(const At& at) const {
-    return weighted_sum<Order>(face, [&](int k) { return at(Order - k); });
+  KOKKOS_FORCEINLINE_FUNCTION Points slopes(const At& at) const {
+    T even = slope_even[0] * at(reach), odd = 0;
+#pragma GCC unroll 8
+    for (int k = 1; k <= reach; ++k) {
+      even = multiply_add(slope_even[k], at(reach + k) + at(reach - k), even);
+      odd = multiply_add(slope_odd[k], at(reach + k) - at(reach - k), odd);
+    }
+    return {odd - even, odd + even};
+  }
+
+  struct Sides {
+    T left, right;
+  };
+  /// Upwind values on the two sides of a face; at(k), k = 0..Order, are the averages from the leftmost cell on, the face
+  /// between k = reach and k = reach + 1.
+  template <class At>
+  KOKKOS_FORCEINLINE_FUNCTION Sides sides(const At& at) const {
+    T mean = face_mean[0] * (at(reach) + at(reach + 1)), jump = face_jump[0] * (at(reach) - at(reach + 1));
+#pragma GCC unroll 8
+    for (int k = 1; k <= reach; ++k) {
+      mean = multiply_add(face_mean[k], at(reach - k) + at(reach + 1 + k), mean);
+      jump = multiply_add(face_jump[k], at(reach - k) - at(reach + 1 + k), jump);
+    }
+    return {mean + jump, mean - jump};
   }
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/rows.hpp"
 #include "physics/gauss_quadrature.hpp"
 
 namespace tramontane {
@@ -54,6 +55,17 @@ GhostWeights interpolate_ghost(const Grid& grid, int depth, int along) {
   return out;
 }
 
+/// Turns a component of the neighbour's momentum to (outward, along): the variable it becomes and the sign it takes.
+struct Turned {
+  int variable;
+  Real sign;
+};
+KOKKOS_INLINE_FUNCTION Turned turn(const GhostCells::Segment& s, int variable) {
+  if (variable != 1 && variable != 2) return {variable, Real(1)};
+  const int into = (variable == 1) == s.alpha_is_normal ? 1 : 2;
+  return {into, into == 1 ? s.normal_sign : s.along_sign};
+}
+
 /// Reads a cell of a state by component (level, variable) and slot (tile, j, i), both flat.
 struct ReadCell {
   View<Real*****> state;
@@ -64,31 +76,58 @@ struct ReadCell {
   }
 };
 
-/// Writes what arrives: into the strips, momentum turned to (outward, along), or into the state's ghosts.
+/// Writes what arrives from other ranks: targets are the strips' cells, then the state's.
 struct WriteCell {
   View<Real*****> state, strips;
   View<GhostCells::Segment*> segments;
-  View<int* [3]> copies;
   KOKKOS_INLINE_FUNCTION void operator()(int component, int target, Real value) const {
-    const int variables = static_cast<int>(state.extent(2)), level = component / variables;
-    const int v = component % variables;
-    const int strip_cells = static_cast<int>(strips.extent(3) * strips.extent(4));
-    const int segment = target / strip_cells;
-    if (segment >= static_cast<int>(segments.extent(0))) {
-      const int k = target - static_cast<int>(segments.extent(0)) * strip_cells;
-      state(copies(k, 0), level, v, copies(k, 1), copies(k, 2)) = value;
+    const int strip = static_cast<int>(strips.extent(3) * strips.extent(4));
+    const int in_strips = static_cast<int>(segments.extent(0)) * strip;
+    if (target >= in_strips) {
+      const int slot = target - in_strips, plane = static_cast<int>(state.extent(3) * state.extent(4));
+      const int components = static_cast<int>(state.extent(1) * state.extent(2));
+      state.data()[slot + (static_cast<std::size_t>(slot / plane) * (components - 1) + component) * plane] = value;
       return;
     }
-    int into = v;
-    if (v == 1 || v == 2) {
-      const GhostCells::Segment& s = segments(segment);
-      into = (v == 1) == s.alpha_is_normal ? 1 : 2;
-      value *= into == 1 ? s.normal_sign : s.along_sign;
-    }
-    const int columns = static_cast<int>(strips.extent(4));
-    strips(segment, level, into, target % strip_cells / columns, target % columns) = value;
+    const int variables = static_cast<int>(state.extent(2)), segment = target / strip;
+    const Turned to = turn(segments(segment), component % variables);
+    (&strips(segment, component / variables, to.variable, 0, 0))[target % strip] = to.sign * value;
   }
 };
+
+/// Points of this rank's own, in runs of equal stride.
+std::vector<GhostCells::Run> make_runs(const std::vector<std::pair<int, int>>& points, int plane, int strip,
+                                       int in_strips) {
+  std::vector<GhostCells::Run> runs;
+  for (std::size_t k = 0; k < points.size();) {
+    const auto [slot, target] = points[k];
+    const auto same_place = [&](std::size_t l) {
+      const bool strips = target < in_strips;
+      const int part = strips ? target / strip : (target - in_strips) / plane;
+      const int other = strips ? points[l].second / strip : (points[l].second - in_strips) / plane;
+      return (points[l].second < in_strips) == strips && part == other && points[l].first / plane == slot / plane;
+    };
+    std::size_t count = 1;
+    int stride = 1;
+    while (k + count < points.size() && same_place(k + count) &&
+           points[k + count].second == target + static_cast<int>(count)) {
+      if (count == 1) stride = points[k + 1].first - slot;
+      if (points[k + count].first != slot + static_cast<int>(count) * stride) break;
+      ++count;
+    }
+    GhostCells::Run run{slot / plane, slot % plane, stride, -1, 0, 0, static_cast<int>(count)};
+    if (target < in_strips) {
+      run.segment = target / strip;
+      run.target = target % strip;
+    } else {
+      run.target_tile = (target - in_strips) / plane;
+      run.target = (target - in_strips) % plane;
+    }
+    runs.push_back(run);
+    k += count;
+  }
+  return runs;
+}
 
 bool side_on_panel_edge(const Tiling& tiling, TilePlace place, int side) {
   const int last = tiling.tiles_per_edge - 1;
@@ -112,13 +151,9 @@ GhostCells::GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int leve
 
   for (int position = 0; position < tiles; ++position) tabulate(position);
   blocks_ = View<Block***>("halo blocks", tiles, width_, blocks_per_row_);
-  weights_ = View<Real*>("halo weights", weight_list_.size());
   auto block_host = Kokkos::create_mirror_view(blocks_);
-  auto weight_host = Kokkos::create_mirror_view(weights_);
   std::copy(block_list_.begin(), block_list_.end(), block_host.data());
-  std::copy(weight_list_.begin(), weight_list_.end(), weight_host.data());
   Kokkos::deep_copy(blocks_, block_host);
-  Kokkos::deep_copy(weights_, weight_host);
 
   std::vector<Segment> segments;
   std::vector<std::int64_t> needed;
@@ -138,10 +173,12 @@ GhostCells::GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int leve
       s.along_sign = there.reversed ? -1 : 1;
       const int start = s.table * size;
       for (int depth = 0; depth < width_; ++depth) {
-        // Beyond a cube corner a ghost belongs to the nearer panel; on the diagonal to the one across alpha.
-        const int beyond = across_alpha ? depth + 1 : depth;
-        s.first[depth] = s.table == 0 ? -std::min(beyond, width_) : -width_;
-        s.last[depth] = size + (s.table == tiles - 1 ? std::min(beyond, width_) : width_);
+        // Beyond a cube corner a ghost belongs to the nearer panel. On the diagonal it lies on the edge of two: there a
+        // rule that turning the cube by a quarter does not change, so that a flow keeps that symmetry.
+        const int low = side == kWest || side == kNorth ? depth + 1 : depth;
+        const int high = side == kEast || side == kSouth ? depth + 1 : depth;
+        s.first[depth] = s.table == 0 ? -std::min(low, width_) : -width_;
+        s.last[depth] = size + (s.table == tiles - 1 ? std::min(high, width_) : width_);
       }
       // The neighbour's cells that some ghost of this segment uses.
       int low = n, high = 0;
@@ -164,8 +201,7 @@ GhostCells::GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int leve
       segments.push_back(s);
     }
   }
-  const int strips = static_cast<int>(segments.size()) * stencil_ * strip_columns_;
-  std::vector<std::array<int, 3>> copies;
+  const int strip = stencil_ * strip_columns_, in_strips = static_cast<int>(segments.size()) * strip;
   for (int tile = 0; tile < grid_->tile_count(); ++tile) {
     const TilePlace place = tiling.place(grid_->first_tile() + tile);
     for (int j = -width_; j < size + width_; ++j)
@@ -174,33 +210,43 @@ GhostCells::GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int leve
         const int panel_j = place.tj * size + j, panel_i = place.ti * size + i;
         if (panel_j < 0 || panel_j >= n || panel_i < 0 || panel_i >= n) continue;
         needed.push_back(static_cast<std::int64_t>(tiling.global_offset({place.panel, panel_j, panel_i})));
-        targets.push_back(strips + static_cast<int>(copies.size()));
-        copies.push_back({tile, j + kHalo, i + kHalo});
+        targets.push_back(in_strips + (tile * extent + j + kHalo) * extent + i + kHalo);
       }
   }
 
-  auto cell_of = [n](std::int64_t number) {
+  const auto cell_of = [n](std::int64_t number) {
     return PanelCell{static_cast<int>(number / (static_cast<std::int64_t>(n) * n)), static_cast<int>(number / n % n),
                      static_cast<int>(number % n)};
   };
-  exchange_ = std::make_unique<PointExchange>(
-      comm, needed, [&](std::int64_t number) { return tiling.owner(tiling.tile_of(cell_of(number))); },
-      [&](std::int64_t number) {
-        const PanelCell c = cell_of(number);
-        return ((tiling.tile_of(c) - grid_->first_tile()) * extent + c.j % size + kHalo) * extent + c.i % size + kHalo;
-      },
-      levels * variables, deadline_seconds, targets);
+  const auto owner = [&](std::int64_t number) { return tiling.owner(tiling.tile_of(cell_of(number))); };
+  const auto slot = [&](std::int64_t number) {
+    const PanelCell c = cell_of(number);
+    return ((tiling.tile_of(c) - grid_->first_tile()) * extent + c.j % size + kHalo) * extent + c.i % size + kHalo;
+  };
+  std::vector<std::pair<int, int>> own;
+  std::vector<std::int64_t> remote;
+  std::vector<int> remote_targets;
+  for (std::size_t k = 0; k < needed.size(); ++k) {
+    if (owner(needed[k]) == grid_->rank()) {
+      own.emplace_back(slot(needed[k]), targets[k]);
+    } else {
+      remote.push_back(needed[k]);
+      remote_targets.push_back(targets[k]);
+    }
+  }
+  exchange_ = std::make_unique<PointExchange>(comm, remote, owner, slot, levels * variables, deadline_seconds,
+                                              remote_targets);
 
-  segments_ = View<Segment*>("halo segments", segments.size());
-  copies_ = View<int* [3]>("halo copies", copies.size());
+  const auto to_device = [](auto& view, const std::string& name, const auto& list) {
+    view = std::decay_t<decltype(view)>(name, list.size());
+    auto host = Kokkos::create_mirror_view(view);
+    std::copy(list.begin(), list.end(), host.data());
+    Kokkos::deep_copy(view, host);
+  };
+  to_device(segments_, "halo segments", segments);
+  to_device(runs_, "halo runs", make_runs(own, extent * extent, strip, in_strips));
+  to_device(weights_, "halo weights", weight_list_);
   strips_ = View<Real*****>("halo strips", segments.size(), levels, variables, stencil_, strip_columns_);
-  auto segment_host = Kokkos::create_mirror_view(segments_);
-  auto copy_host = Kokkos::create_mirror_view(copies_);
-  std::copy(segments.begin(), segments.end(), segment_host.data());
-  for (std::size_t k = 0; k < copies.size(); ++k)
-    for (int c = 0; c < 3; ++c) copy_host(k, c) = copies[k][c];
-  Kokkos::deep_copy(segments_, segment_host);
-  Kokkos::deep_copy(copies_, copy_host);
 }
 
 // Weights of the ghosts along one tile, in blocks of kLanes that start kLead cells before the tile. Ghosts of a block
@@ -246,10 +292,33 @@ void GhostCells::start(const View<Real*****>& state) {
 }
 
 void GhostCells::finish(const View<Real*****>& state) {
-  const WriteCell write{state, strips_, segments_, copies_};
-  exchange_->copy_local(ReadCell{state}, write);
-  exchange_->finish(write);
+  copy_own(state);
+  exchange_->finish(WriteCell{state, strips_, segments_});
   interpolate(state);
+}
+
+void GhostCells::copy_own(const View<Real*****>& state) {
+  const auto runs = runs_;
+  const auto segments = segments_;
+  const auto strips = strips_;
+  const int levels = levels_, variables = variables_;
+  for_rows(
+      "halo copy", static_cast<int>(runs.extent(0)) * levels, KOKKOS_LAMBDA(const RowMember& team, int flat) {
+        const Run run = runs(flat / levels);
+        const int level = flat % levels;
+        for (int v = 0; v < variables; ++v) {
+          const Turned to = run.segment < 0 ? Turned{v, Real(1)} : turn(segments(run.segment), v);
+          const Real* __restrict__ from = &state(run.source_tile, level, v, 0, 0) + run.source;
+          Real* __restrict__ into = (run.segment < 0 ? &state(run.target_tile, level, v, 0, 0)
+                                                     : &strips(run.segment, level, to.variable, 0, 0)) +
+                                    run.target;
+          const int stride = run.stride;
+          if (stride == 1)
+            simd_for(team, 0, run.count, [&](int t) { into[t] = to.sign * from[t]; });
+          else
+            simd_for(team, 0, run.count, [&](int t) { into[t] = to.sign * from[t * stride]; });
+        }
+      });
 }
 
 void GhostCells::interpolate(const View<Real*****>& state) {

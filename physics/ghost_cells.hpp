@@ -44,12 +44,20 @@ class GhostCells {
     bool alpha_is_normal;  ///< the neighbour's alpha crosses the edge
     Real normal_sign, along_sign;  ///< from the neighbour's components to (outward, along)
   };
+  /// Neighbouring cells of this rank that become a row of a strip (segment >= 0) or of ghosts of another tile (-1).
+  /// Source and target count from the first cell of their plane: a tile's one variable, or a strip's.
+  struct Run {
+    int source_tile, source, stride;
+    int segment, target_tile, target, count;
+  };
   /// Weights of kLanes neighbouring ghosts: sources are the strip's columns first_source + lane + m, m < window.
   struct Block {
     int weights, first_source, window;
   };
 
-  void interpolate(const View<Real*****>& state);  // a kernel: extended lambdas may not live in private members
+  // Kernels: extended lambdas may not live in private members.
+  void copy_own(const View<Real*****>& state);
+  void interpolate(const View<Real*****>& state);
 
  private:
   void tabulate(int tile_position);
@@ -59,7 +67,7 @@ class GhostCells {
   int blocks_per_row_, strip_columns_;
   std::unique_ptr<PointExchange> exchange_;
   View<Segment*> segments_;
-  View<int* [3]> copies_;    ///< (ghost, {tile, j, i}) of ghosts that are cells of the same panel
+  View<Run*> runs_;
   View<Real*****> strips_;   ///< (segment, level, variable, row from the edge, column): the neighbour's cells
   View<Block***> blocks_;    ///< (table, depth, block)
   View<Real*> weights_;      ///< per block: (kind, row, m, lane), kinds: scalar, along of outward, along of along

@@ -75,8 +75,9 @@ void Grid::tabulate_mean_sqrt_g() {
 
 template <int Order>
 void Grid::tabulate_faces() {
+  // The very operations that reconstruct the state, so that a constant comes out constant to the last digits.
+  const Reconstruction<Order, double> w;
   constexpr int reach = Order / 2;
-  const auto at_face = average_weights<Order>(reach + 1.0);
   for (const bool across_alpha : {true, false}) {
     FaceMetric& face = across_alpha ? alpha_faces_ : beta_faces_;
     const int rows = across_alpha ? n() : n() + 1, columns = across_alpha ? n() + 1 : n();
@@ -99,14 +100,13 @@ void Grid::tabulate_faces() {
         const double x = std::tan(edge_angle(normal));
         double sum_n = 0.0, sum_t = 0.0;
         for (int g = 0; g < kGaussPoints; ++g) {
-          const auto weights = average_weights<Order>(reach + 0.5 + kGaussNode[g]);
-          auto line = [&](int across) {
-            return weighted_sum<Order>(weights.data(), [&](int k) { return mean(across, k - reach); });
+          const auto line = [&](int across) {
+            const auto points = w.values([&](int k) { return mean(across - reach - 1, k - reach); });
+            return g == 0 ? points.first : points.second;
           };
-          left(g, row, column) = static_cast<Real>(
-              1.0 / weighted_sum<Order>(at_face.data(), [&](int k) { return line(k - reach - 1); }));
-          right(g, row, column) =
-              static_cast<Real>(1.0 / weighted_sum<Order>(at_face.data(), [&](int k) { return line(reach - k); }));
+          const auto sides = w.sides(line);
+          left(g, row, column) = static_cast<Real>(1.0 / sides.left);
+          right(g, row, column) = static_cast<Real>(1.0 / sides.right);
           const double y = std::tan(angle(along, kGaussNode[g]));
           const double one_over_delta = 1.0 / std::sqrt(1.0 + x * x + y * y);
           inverse_delta(g, row, column) = static_cast<Real>(one_over_delta);
@@ -130,6 +130,7 @@ void Grid::tabulate_faces() {
 
 template <int Order>
 void Grid::tabulate_volume_points() {
+  const Reconstruction<Order, double> w;
   constexpr int reach = Order / 2;
   for (View<Real***>* table : {&volume_.inverse_value, &volume_.slope_a, &volume_.slope_b, &volume_.inverse_delta})
     *table = View<Real***>("volume metric", kGaussPoints * kGaussPoints, n(), n());
@@ -137,20 +138,15 @@ void Grid::tabulate_volume_points() {
        beta = Kokkos::create_mirror_view(volume_.slope_b),
        inverse_delta = Kokkos::create_mirror_view(volume_.inverse_delta);
   for (int q = 0; q < kGaussPoints; ++q)
-    for (int p = 0; p < kGaussPoints; ++p) {
-      const double at_p = reach + 0.5 + kGaussNode[p], at_q = reach + 0.5 + kGaussNode[q];
-      const auto wp = average_weights<Order>(at_p), wq = average_weights<Order>(at_q);
-      const auto dp = average_weights<Order>(at_p, 1), dq = average_weights<Order>(at_q, 1);
+    for (int p = 0; p < kGaussPoints; ++p)
       for (int j = 0; j < n(); ++j)
         for (int i = 0; i < n(); ++i) {
-          double v = 0.0, a = 0.0, b = 0.0;
-          for (int l = 0; l < Order; ++l)
-            for (int k = 0; k < Order; ++k) {
-              const double mean = mean_sqrt_g(j + l - reach, i + k - reach);
-              v += wq[l] * wp[k] * mean;
-              a += wq[l] * dp[k] * mean;
-              b += dq[l] * wp[k] * mean;
-            }
+          const auto pick = [](const auto& points, int which) { return which == 0 ? points.first : points.second; };
+          const auto column = [&](int k) { return [&, k](int l) { return mean_sqrt_g(j + l - reach, i + k - reach); }; };
+          const auto value_line = [&](int k) { return pick(w.values(column(k)), q); };
+          const auto slope_line = [&](int k) { return pick(w.slopes(column(k)), q); };
+          const double v = pick(w.values(value_line), p), a = pick(w.slopes(value_line), p);
+          const double b = pick(w.values(slope_line), p);
           const int point = kGaussPoints * q + p;
           const double x = std::tan(angle(i, kGaussNode[p])), y = std::tan(angle(j, kGaussNode[q]));
           inverse(point, j, i) = static_cast<Real>(1.0 / v);
@@ -158,7 +154,6 @@ void Grid::tabulate_volume_points() {
           beta(point, j, i) = static_cast<Real>(b / (v * spacing_));
           inverse_delta(point, j, i) = static_cast<Real>(1.0 / std::sqrt(1.0 + x * x + y * y));
         }
-    }
   Kokkos::deep_copy(volume_.inverse_value, inverse);
   Kokkos::deep_copy(volume_.slope_a, alpha);
   Kokkos::deep_copy(volume_.slope_b, beta);

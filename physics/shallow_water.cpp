@@ -6,9 +6,9 @@ namespace tramontane {
 
 namespace {
 
-/// Cells of a host region: its work space is about half of a private cache of 1 MB. Chosen by measurement, see
+/// Size of a host region: its work space is about half of a private cache of 1 MB. Chosen by measurement, see
 /// docs/design/solver.md.
-constexpr int kRegionRows = 24, kRegionColumns = 192;
+constexpr int kRegionColumns = 768, kRegionCells = 96 * 96;
 
 }  // namespace
 
@@ -20,7 +20,7 @@ ShallowWater::ShallowWater(std::shared_ptr<const Grid> grid, MPI_Comm comm, cons
       orography_(orography),
       ghosts_(grid_, comm, options_.levels, kPrognostic, options_.deadline_seconds),
       edges_(grid_, comm, options_.levels * kPrognostic, options_.deadline_seconds),
-      regions_(make_regions(grid_->tile_count(), grid_->tile_cells(), kRegionRows, kRegionColumns)) {
+      regions_(make_regions(grid_->tile_count(), grid_->tile_cells(), kRegionColumns, kRegionCells)) {
   int tiles = 0, rows = 0, columns = 0;
   for (const Region& region : regions_) {
     tiles = std::max(tiles, region.tiles());
@@ -100,15 +100,17 @@ void ShallowWater::interpolate_orography() {
   const auto face = [&](int tile, bool across_alpha, int g, int along, int normal, bool from_left) {
     const TilePlace place = grid_->tiling().place(grid_->first_tile() + tile);
     const auto mean = [&](int across) {
-      return weighted_sum<Order>(w.value[g], [&](int k) {
+      const auto points = w.values([&](int k) {
         const int shifted = along + k - reach + kHalo, position = normal + across - reach - 1 + kHalo;
         return across_alpha ? host(tile, 0, 0, shifted, position) : host(tile, 0, 0, position, shifted);
       });
+      return g == 0 ? points.first : points.second;
     };
     const int row = place.tj * size + (across_alpha ? along : normal);
     const int column = place.ti * size + (across_alpha ? normal : along);
-    return from_left ? w.from_left(mean) * (across_alpha ? left_a(g, row, column) : left_b(g, row, column))
-                     : w.from_right(mean) * (across_alpha ? right_a(g, row, column) : right_b(g, row, column));
+    const auto sides = w.sides(mean);
+    return from_left ? sides.left * (across_alpha ? left_a(g, row, column) : left_b(g, row, column))
+                     : sides.right * (across_alpha ? right_a(g, row, column) : right_b(g, row, column));
   };
 
   for (int tile = 0; tile < tiles; ++tile) {
@@ -126,12 +128,13 @@ void ShallowWater::interpolate_orography() {
         for (int j = 0; j < size; ++j)
           for (int i = 0; i < size; ++i) {
             const int point = kGaussPoints * q + p;
-            const Real sum = weighted_sum<Order>(w.value[q], [&](int l) {
-              return weighted_sum<Order>(w.value[p], [&](int k) {
-                return host(tile, 0, 0, j + l - reach + kHalo, i + k - reach + kHalo);
-              });
+            const auto sum = w.values([&](int k) {
+              const auto line = w.values(
+                  [&](int l) { return host(tile, 0, 0, j + l - reach + kHalo, i + k - reach + kHalo); });
+              return q == 0 ? line.first : line.second;
             });
-            volume(tile, point, j, i) = sum * inverse_value(point, place.tj * size + j, place.ti * size + i);
+            volume(tile, point, j, i) = (p == 0 ? sum.first : sum.second) *
+                                        inverse_value(point, place.tj * size + j, place.ti * size + i);
           }
   }
   Kokkos::deep_copy(alpha_bottom_, alpha);

@@ -52,7 +52,8 @@ void ShallowWater::edge_states(const Region& region) {
           simd_for(team, 0, count, [&](int t) TRAMONTANE_INLINE_BODY {
             const auto value = [&](Row line) {
               const auto at = [&](int c) { return line[t * along + c * across]; };
-              return low ? w.from_right(at) : w.from_left(at);
+              const auto sides = w.sides(at);
+              return low ? sides.right : sides.left;
             };
             const Real eta = value(e) * inverse_mean[t], ma = value(a), mb = value(b);
             const Real scale = inverse_mean[t] / (eta + (reference - bottom[t]));

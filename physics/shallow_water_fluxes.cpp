@@ -11,13 +11,13 @@ namespace tramontane {
 template <int Order>
 void ShallowWater::gauss_lines(const Region& region, const State& state) {
   constexpr int halo = Reconstruction<Order>::halo, reach = Reconstruction<Order>::reach;
-  constexpr int ring = Order == 7 ? 0 : kHalo - Reconstruction<5>::halo;  // outer rings that hold nothing
   const int levels = options_.levels, rows = region.rows() + 2 * halo;
-  const Reconstruction<Order> w;
+  const Reconstruction<Order> weights;
   const auto beta_lines = beta_lines_, slope_lines = slope_lines_, alpha_lines = alpha_lines_;
 
   for_rows(
       "gauss lines", region.tiles() * levels * rows, KOKKOS_LAMBDA(const RowMember& team, int flat) {
+        const Reconstruction<Order> w = weights;  // a copy that no store can alias stays in registers
         const int local = flat / (levels * rows), level = flat / rows % levels, row = flat % rows;
         const int tile = region.tile_begin + local;
         const int state_row = region.j_begin + row - halo + kHalo, columns = region.columns();
@@ -27,8 +27,9 @@ void ShallowWater::gauss_lines(const Region& region, const State& state) {
           OutputRow second = &alpha_lines(local, level, 2 * v + 1, row, 0);
           simd_for(team, 0, columns, [&](int i) TRAMONTANE_INLINE_BODY {
             const auto at = [&](int k) { return q[i + k]; };
-            first[i] = weighted_sum<Order>(w.value[0], at);
-            second[i] = weighted_sum<Order>(w.value[1], at);
+            const auto points = w.values(at);
+            first[i] = points.first;
+            second[i] = points.second;
           });
         }
         const int j = row - halo;
@@ -40,16 +41,18 @@ void ShallowWater::gauss_lines(const Region& region, const State& state) {
           OutputRow second = &beta_lines(local, level, 2 * v + 1, j, 0);
           simd_for(team, 0, columns + 2 * halo, [&](int i) TRAMONTANE_INLINE_BODY {
             const auto at = [&](int k) { return q[i + k * pitch]; };
-            first[i] = weighted_sum<Order>(w.value[0], at);
-            second[i] = weighted_sum<Order>(w.value[1], at);
+            const auto points = w.values(at);
+            first[i] = points.first;
+            second[i] = points.second;
           });
           if (v > 0) continue;
           OutputRow slope0 = &slope_lines(local, level, 0, j, 0);
           OutputRow slope1 = &slope_lines(local, level, 1, j, 0);
           simd_for(team, 0, columns + 2 * halo, [&](int i) TRAMONTANE_INLINE_BODY {
             const auto at = [&](int k) { return q[i + k * pitch]; };
-            slope0[i] = weighted_sum<Order>(w.slope[0], at);
-            slope1[i] = weighted_sum<Order>(w.slope[1], at);
+            const auto points = w.slopes(at);
+            slope0[i] = points.first;
+            slope1[i] = points.second;
           });
         }
       });
@@ -65,21 +68,19 @@ void ShallowWater::alpha_fluxes(const Region& region) {
   const auto edge_tangent = grid_->edge_tangent();
   const TileOrigin origin(*grid_);
   const Real reference = static_cast<Real>(options_.reference), dissipation = static_cast<Real>(options_.dissipation);
-  const Reconstruction<Order> w;
+  const Reconstruction<Order> weights;
 
   for_rows(
       "alpha fluxes", region.tiles() * levels * rows, KOKKOS_LAMBDA(const RowMember& team, int flat) {
+        const Reconstruction<Order> w = weights;  // a copy that no store can alias stays in registers
         const int local = flat / (levels * rows), level = flat / rows % levels, j = flat % rows;
         const int tile = region.tile_begin + local, columns = region.columns();
         const int row = origin.row(tile) + region.j_begin + j, column = origin.column(tile) + region.i_begin;
-        const int first = origin.on_panel_edge_alpha(tile, region.i_begin) ? 1 : 0;
-        const int last = origin.on_panel_edge_alpha(tile, region.i_end) ? columns : columns + 1;
+        const bool first_on_edge = origin.on_panel_edge_alpha(tile, region.i_begin);
+        const bool last_on_edge = origin.on_panel_edge_alpha(tile, region.i_end);
         OutputRow out_e = &flux(local, level, 0, j, 0);
         OutputRow out_a = &flux(local, level, 1, j, 0);
         OutputRow out_b = &flux(local, level, 2, j, 0);
-        simd_for(team, 0, first, [&](int f) { out_e[f] = out_a[f] = out_b[f] = 0; });
-        simd_for(team, last, columns + 1, [&](int f) { out_e[f] = out_a[f] = out_b[f] = 0; });
-
         Row tangent = &edge_tangent(column);
         Row shift_n = &metric.shift_n(row, column), shift_t = &metric.shift_t(row, column);
         for (int g = 0; g < kGaussPoints; ++g) {
@@ -90,22 +91,28 @@ void ShallowWater::alpha_fluxes(const Region& region) {
           Row h = &bottom(tile, g, region.j_begin + j, region.i_begin);
           const Real y = gauss_tangent(g, row), yy = 1 + y * y;
           const Real keep = g == 0 ? Real(0) : Real(1);
-          simd_for(team, first, last, [&](int f) TRAMONTANE_INLINE_BODY {
+          const auto flux_at = [&](int f) TRAMONTANE_INLINE_BODY {
             const auto in = [&](Row q) { return [q, f](int k) { return q[f + k]; }; };
+            const auto at_e = w.sides(in(e)), at_a = w.sides(in(a)), at_b = w.sides(in(b));
             // 1 / sqrt(G^aa) = sqrt(1 + X^2) / delta.
             const Real secant = std::sqrt(multiply_add(tangent[f], tangent[f], Real(1)));
             const Real d = inverse_delta[f], speed = secant * d;
             const FaceFlux x =
-                face_flux({w.from_left(in(e)), w.from_left(in(a)), w.from_left(in(b))},
-                          {w.from_right(in(e)), w.from_right(in(a)), w.from_right(in(b))},
+                face_flux({at_e.left, at_a.left, at_b.left}, {at_e.right, at_a.right, at_b.right},
                           {left[f], right[f], yy * d * speed, speed, multiply_add(yy, d, shift_n[f]),
                            multiply_add(tangent[f] * y, d, shift_t[f]), h[f]},
                           reference, dissipation);
             out_e[f] = multiply_add(keep, out_e[f], Real(0.5) * x.e);
             out_a[f] = multiply_add(keep, out_a[f], Real(0.5) * x.normal);
             out_b[f] = multiply_add(keep, out_b[f], Real(0.5) * x.tangential);
-          });
+          };
+          // A row's last face apart: the others are whole vectors.
+          simd_for(team, 0, columns, flux_at);
+          if (!last_on_edge) simd_for(team, columns, columns + 1, flux_at);
         }
+        const auto clear = [&](int f) { out_e[f] = out_a[f] = out_b[f] = 0; };
+        if (last_on_edge) simd_for(team, columns, columns + 1, clear);
+        if (first_on_edge) simd_for(team, 0, 1, clear);
       });
 }
 
@@ -119,10 +126,11 @@ void ShallowWater::beta_fluxes(const Region& region) {
   const auto edge_tangent = grid_->edge_tangent();
   const TileOrigin origin(*grid_);
   const Real reference = static_cast<Real>(options_.reference), dissipation = static_cast<Real>(options_.dissipation);
-  const Reconstruction<Order> w;
+  const Reconstruction<Order> weights;
 
   for_rows(
       "beta fluxes", region.tiles() * levels * faces, KOKKOS_LAMBDA(const RowMember& team, int flat) {
+        const Reconstruction<Order> w = weights;  // a copy that no store can alias stays in registers
         const int local = flat / (levels * faces), level = flat / faces % levels, face = flat % faces;
         const int tile = region.tile_begin + local, columns = region.columns();
         const int row = origin.row(tile) + region.j_begin + face, column = origin.column(tile) + region.i_begin;
@@ -146,11 +154,11 @@ void ShallowWater::beta_fluxes(const Region& region) {
           const Real keep = g == 0 ? Real(0) : Real(1);
           simd_for(team, 0, columns, [&](int i) TRAMONTANE_INLINE_BODY {
             const auto in = [&](Row q) { return [q, i, pitch](int k) { return q[i + k * pitch]; }; };
+            const auto at_e = w.sides(in(e)), at_a = w.sides(in(a)), at_b = w.sides(in(b));
             const Real x = tangent[i], xx = multiply_add(x, x, Real(1));
             const Real d = inverse_delta[i], speed = secant * d;
             const FaceFlux z =
-                face_flux({w.from_left(in(e)), w.from_left(in(b)), w.from_left(in(a))},
-                          {w.from_right(in(e)), w.from_right(in(b)), w.from_right(in(a))},
+                face_flux({at_e.left, at_b.left, at_a.left}, {at_e.right, at_b.right, at_a.right},
                           {left[i], right[i], xx * d * speed, speed, multiply_add(xx, d, shift_n[i]),
                            multiply_add(x * y, d, shift_t[i]), h[i]},
                           reference, dissipation);

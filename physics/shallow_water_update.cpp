@@ -30,15 +30,9 @@ struct SourceLine {
   Row inverse_delta[2], relief[2];
   Real y, rotation_x, rotation_rest;                    ///< 2 Omega . (delta r) = rotation_x X + rotation_rest
 
-  KOKKOS_FORCEINLINE_FUNCTION MomentumSource at_point(const Reconstruction<Order>& w, int p, int i, Real eta,
-                                                      Real inverse_depth, Real inverse_spacing,
+  KOKKOS_FORCEINLINE_FUNCTION MomentumSource at_point(int p, int i, const VolumeState& at, Real inverse_mass,
                                                       Real inverse_radius) const {
-    const auto in = [i](Row line) { return [line, i](int k) { return line[i + k]; }; };
-    const Real per_value = inverse_value[p][i], per_spacing = per_value * inverse_spacing, x_here = x[p][i];
-    const VolumeState at{
-        weighted_sum<Order>(w.value[p], in(a)), weighted_sum<Order>(w.value[p], in(b)),
-        multiply_add(weighted_sum<Order>(w.slope[p], in(e)), per_spacing, -(eta * slope_a[p][i])),
-        multiply_add(weighted_sum<Order>(w.value[p], in(slope)), per_spacing, -(eta * slope_b[p][i]))};
+    const Real x_here = x[p][i];
     const VolumePoint here{x_here,
                            y,
                            multiply_add(x_here, x_here, Real(1)),
@@ -47,19 +41,29 @@ struct SourceLine {
                            inverse_delta[p][i],
                            multiply_add(rotation_x, x_here, rotation_rest),
                            relief[p][i]};
-    return momentum_source(at, here, per_value * inverse_depth, inverse_radius);
+    return momentum_source(at, here, inverse_mass, inverse_radius);
   }
 
   /// Sum over the line's two points in cell i.
   KOKKOS_FORCEINLINE_FUNCTION MomentumSource operator()(const Reconstruction<Order>& w, int i, Real reference,
                                                         Real inverse_spacing, Real inverse_radius) const {
-    const auto in_e = [&](int k) { return e[i + k]; };
-    const Real eta0 = weighted_sum<Order>(w.value[0], in_e) * inverse_value[0][i];
-    const Real eta1 = weighted_sum<Order>(w.value[1], in_e) * inverse_value[1][i];
+    const auto in = [i](Row line) { return [line, i](int k) { return line[i + k]; }; };
+    const auto value = w.values(in(e)), along = w.slopes(in(e)), across = w.values(in(slope));
+    const auto m_a = w.values(in(a)), m_b = w.values(in(b));
+    const Real per0 = inverse_value[0][i], per1 = inverse_value[1][i];
+    const Real eta0 = value.first * per0, eta1 = value.second * per1;
     const Real depth0 = eta0 + (reference - relief[0][i]), depth1 = eta1 + (reference - relief[1][i]);
     const Real inverse = Real(1) / (depth0 * depth1);  // one division for both points
-    const MomentumSource s0 = at_point(w, 0, i, eta0, inverse * depth1, inverse_spacing, inverse_radius);
-    const MomentumSource s1 = at_point(w, 1, i, eta1, inverse * depth0, inverse_spacing, inverse_radius);
+    const Real scale0 = per0 * inverse_spacing, scale1 = per1 * inverse_spacing;
+    const MomentumSource s0 = at_point(0, i,
+                                       {m_a.first, m_b.first, multiply_add(along.first, scale0, -(eta0 * slope_a[0][i])),
+                                        multiply_add(across.first, scale0, -(eta0 * slope_b[0][i]))},
+                                       per0 * (inverse * depth1), inverse_radius);
+    const MomentumSource s1 = at_point(
+        1, i,
+        {m_a.second, m_b.second, multiply_add(along.second, scale1, -(eta1 * slope_a[1][i])),
+         multiply_add(across.second, scale1, -(eta1 * slope_b[1][i]))},
+        per1 * (inverse * depth0), inverse_radius);
     return {s0.a + s1.a, s0.b + s1.b};
   }
 };
@@ -78,7 +82,7 @@ void ShallowWater::update(const Region& region, const State& out, double a, cons
   const auto tangent = grid_->gauss_tangent();
   const TileOrigin origin(*grid_);
   const PanelRotation rotation(options_.rotation);
-  const Reconstruction<Order> w;
+  const Reconstruction<Order> weights;
   const Real reference = static_cast<Real>(options_.reference);
   const Real inverse_radius = static_cast<Real>(1.0 / grid_->radius());
   const Real inverse_spacing = static_cast<Real>(1.0 / grid_->spacing());
@@ -86,6 +90,7 @@ void ShallowWater::update(const Region& region, const State& out, double a, cons
 
   for_rows(
       "update", region.tiles() * levels * rows, KOKKOS_LAMBDA(const RowMember& team, int flat) {
+        const Reconstruction<Order> w = weights;  // a copy that no store can alias stays in registers
         const int local = flat / (levels * rows), level = flat / rows % levels, j = flat % rows;
         const int tile = region.tile_begin + local, tile_row = region.j_begin + j, columns = region.columns();
         const int row = origin.row(tile) + tile_row, column = origin.column(tile) + region.i_begin;

@@ -110,7 +110,17 @@ TEST(Reconstruction, IsExactForQuarticPolynomials) {
   const Reconstruction<5> upwind;
   const double face[5] = {2.0 / 60, -13.0 / 60, 47.0 / 60, 27.0 / 60, -3.0 / 60};  // the textbook weights
   // The general weights pass through monomial coefficients of order 100.
-  for (int k = 0; k < 5; ++k) EXPECT_NEAR(upwind.face[k], face[k], 1e-13);
+  for (int cell = 0; cell < 6; ++cell) {
+    const auto sides = upwind.sides([cell](int k) { return k == cell ? 1.0 : 0.0; });
+    EXPECT_NEAR(sides.left, cell < 5 ? face[cell] : 0.0, 1e-13);
+    EXPECT_NEAR(sides.right, cell > 0 ? face[5 - cell] : 0.0, 1e-13);
+    if (cell == 5) continue;
+    const auto one = [cell](int k) { return k == cell ? 1.0 : 0.0; };
+    EXPECT_NEAR(upwind.values(one).first, average_weights(2.5 + kGaussNode[0])[cell], 1e-13);
+    EXPECT_NEAR(upwind.values(one).second, average_weights(2.5 + kGaussNode[1])[cell], 1e-13);
+    EXPECT_NEAR(upwind.slopes(one).first, average_weights(2.5 + kGaussNode[0], 1)[cell], 1e-13);
+    EXPECT_NEAR(upwind.slopes(one).second, average_weights(2.5 + kGaussNode[1], 1)[cell], 1e-13);
+  }
 }
 
 }  // namespace
