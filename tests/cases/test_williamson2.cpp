@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "physics/cases/williamson2.hpp"
 #include "physics/diagnostics.hpp"
 #include "physics/integrator.hpp"
 
