@@ -17,11 +17,27 @@ struct GhostWeights {
   std::array<std::array<double, kSources>, 5> weight{};
 };
 
+/// The panel on whose ground a ghost cell lies. On the diagonal beyond a cube corner two panels have equal claims: it
+/// goes to the one that follows counterclockwise about the corner, so that the choice has the grid's symmetry under
+/// rotations and does not hang on panel numbers or round-off.
+int owner_of(const Grid& grid, int panel, int j, int i) {
+  const int n = grid.n();
+  const bool beyond_i = i < 0 || i >= n, beyond_j = j < 0 || j >= n;
+  double aside_i = 0.0, aside_j = 0.0;  // in cells; less than what separates a cell off the diagonal from it
+  if (beyond_i && beyond_j) {
+    const bool west = i < 0, south = j < 0;
+    if (west == south)
+      aside_j = south ? 0.25 : -0.25;  // south-west to the west, north-east to the east
+    else
+      aside_i = west ? 0.25 : -0.25;  // north-west to the north, south-east to the south
+  }
+  return to_panel(to_cartesian(PanelPoint{panel, grid.angle(i, aside_i), grid.angle(j, aside_j)})).panel;
+}
+
 /// Stencil of the ghost cell (j, i) of `panel` (one of them outside [0, n)).
 GhostWeights interpolate_ghost(const Grid& grid, int panel, int j, int i) {
-  const int n = grid.n();
-  const PanelPoint centre = to_panel(to_cartesian(PanelPoint{panel, grid.angle(i), grid.angle(j)}));
-  const int owner = centre.panel;
+  const int n = grid.n(), owner = owner_of(grid, panel, j, i);
+  const PanelPoint centre = to_panel(to_cartesian(PanelPoint{panel, grid.angle(i), grid.angle(j)}), owner);
   auto position = [&](double angle) { return (angle + kQuarterPi) / grid.spacing(); };  // in cells from the west edge
   auto first = [&](double angle) {
     return std::clamp(static_cast<int>(std::floor(position(angle))) - kStencilReach, 0, n - kStencil);
