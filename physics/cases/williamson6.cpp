@@ -10,7 +10,7 @@ AnalyticCase williamson6() {
   out.state = [=](Vector3 r, double) {
     const double xx = r.x * r.x, yy = r.y * r.y, c2 = xx + yy, c4 = c2 * c2, c6 = c4 * c2;
     const double wave = (xx * xx + yy * yy) - 6 * (xx * yy);  // cos^4(lat) cos(4 lon)
-    const double wave2 = 2 * wave * wave - c4 * c4;         // cos^8(lat) cos(8 lon)
+    const double wave2 = 2 * wave * wave - c4 * c4;           // cos^8(lat) cos(8 lon)
     const double first = 0.5 * omega * (2 * rotation + omega) * c2 + 0.25 * k2 * c6 * (5 * c4 + 26 * c2 - 32);
     const double second = 2 * (rotation + omega) * amplitude / 30 * (26 - 25 * c2) * wave;
     const double third = 0.25 * k2 * (5 * c2 - 6) * wave2;
