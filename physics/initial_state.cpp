@@ -31,39 +31,72 @@ void for_owned_cells(const Grid& grid, const Function& f) {
   }
 }
 
+/// Means over the panel angles of a cell: the prognostic variables of a case at a time.
+Density mean_density(const ShallowWater& solver, const AnalyticCase& c, PanelCell cell, double time) {
+  const Grid& grid = solver.grid();
+  return cell_quadrature([&](double p, double q) {
+    const PanelPoint at{cell.panel, grid.angle(cell.i, p), grid.angle(cell.j, q)};
+    const Vector3 r = to_cartesian(at);
+    const PointState s = c.state(r, time);
+    const double weight = metric_at(std::tan(at.alpha), std::tan(at.beta)).sqrt_g;
+    const Contravariant u = to_contravariant(s.velocity, at);
+    const double phi = solver.gravity() * s.depth;
+    const double eta = phi + solver.gravity() * c.orography(r) - solver.reference();
+    return Density{weight * eta, weight * phi * u.alpha, weight * phi * u.beta};
+  });
+}
+
+/// Means over the panel angles of a cell of sqrt_g phi q and of sqrt_g phi.
+std::pair<double, double> mean_tracer(const ShallowWater& solver, const AnalyticCase& c, PanelCell cell, double time) {
+  const Grid& grid = solver.grid();
+  const Density mean = cell_quadrature([&](double p, double q) {
+    const PanelPoint at{cell.panel, grid.angle(cell.i, p), grid.angle(cell.j, q)};
+    const Vector3 r = to_cartesian(at);
+    const double phi =
+        metric_at(std::tan(at.alpha), std::tan(at.beta)).sqrt_g * solver.gravity() * c.state(r, time).depth;
+    return Density{phi * c.tracer(r, time), phi, 0.0};
+  });
+  return {mean.e, mean.a};
+}
+
+/// Depth and Cartesian velocity of a cell's means.
+PointState from_means(const ShallowWater& solver, const Density& mean, PanelCell c, double orography) {
+  const double mean_sqrt_g = solver.grid().mean_sqrt_g(c.j, c.i);
+  const double phi = mean.e / mean_sqrt_g - (solver.gravity() * orography - solver.reference());
+  const double scale = 1.0 / (mean_sqrt_g * phi);
+  return {phi / solver.gravity(), to_vector({mean.a * scale, mean.b * scale}, solver.grid().centre(c))};
+}
+
+CellFields room_for_fields(const Grid& grid) {
+  const std::size_t cells = static_cast<std::size_t>(grid.tile_count()) * grid.tiling().cells_per_tile();
+  CellFields out;
+  out.depth.resize(cells);
+  for (auto& component : out.velocity) component.resize(cells);
+  return out;
+}
+
+void put(CellFields& fields, std::size_t k, const PointState& value) {
+  fields.depth[k] = value.depth;
+  fields.velocity[0][k] = value.velocity.x;
+  fields.velocity[1][k] = value.velocity.y;
+  fields.velocity[2][k] = value.velocity.z;
+}
+
 }  // namespace
 
-AnalyticCase williamson2(double alpha) {
-  constexpr double geopotential = 2.94e4;
-  const double speed = 2 * std::numbers::pi * kEarthRadius / (12 * 86400.0);
-  const Vector3 axis{-std::sin(alpha), 0.0, std::cos(alpha)};  // of the flow and of the rotation
-  AnalyticCase out;
-  out.orography = [](Vector3) { return 0.0; };
-  out.rotation = kEarthRotation * axis;
-  out.state = [=](Vector3 r) {
-    const double s = dot(axis, r);
-    const double phi = geopotential - (kEarthRadius * kEarthRotation * speed + 0.5 * speed * speed) * s * s;
-    return PointState{phi / kGravity, speed * cross(axis, r)};
+AnalyticCase tilted(const AnalyticCase& original, double alpha) {
+  const double c = std::cos(alpha), s = std::sin(alpha);
+  const auto to_grid = [c, s](Vector3 r) { return Vector3{c * r.x - s * r.z, r.y, s * r.x + c * r.z}; };
+  const auto to_planet = [c, s](Vector3 r) { return Vector3{c * r.x + s * r.z, r.y, c * r.z - s * r.x}; };
+  AnalyticCase out = original;
+  out.orography = [=, f = original.orography](Vector3 r) { return f(to_planet(r)); };
+  out.state = [=, f = original.state](Vector3 r, double time) {
+    const PointState there = f(to_planet(r), time);
+    return PointState{there.depth, to_grid(there.velocity)};
   };
-  out.reference_height = 2500.0;
-  out.steady = true;
+  if (original.tracer) out.tracer = [=, f = original.tracer](Vector3 r, double time) { return f(to_planet(r), time); };
+  out.rotation = to_grid(original.rotation);
   return out;
-}
-
-AnalyticCase resting(double height, std::function<double(Vector3)> orography) {
-  AnalyticCase out;
-  out.orography = orography;
-  out.state = [height, orography](Vector3 r) { return PointState{height - orography(r), {0, 0, 0}}; };
-  out.reference_height = height;
-  out.steady = true;
-  return out;
-}
-
-double williamson5_mountain(Vector3 r) {
-  constexpr double radius = std::numbers::pi / 9, top = 2000.0;
-  const LonLat p = to_lonlat(r);
-  const double dx = p.longitude - 1.5 * std::numbers::pi, dy = p.latitude - std::numbers::pi / 6;
-  return top * (1.0 - std::min(radius, std::sqrt(dx * dx + dy * dy)) / radius);
 }
 
 std::vector<double> cell_means(const Grid& grid, const std::function<double(Vector3)>& f) {
@@ -78,25 +111,25 @@ std::vector<double> cell_means(const Grid& grid, const std::function<double(Vect
   return out;
 }
 
-void set_state(const ShallowWater& solver, const AnalyticCase& state_case, const State& state) {
-  const Grid& grid = solver.grid();
-  auto host = Kokkos::create_mirror_view(state);
-  for_owned_cells(grid, [&](int tile, int j, int i, PanelCell c, std::size_t) {
-    const Density mean = cell_quadrature([&](double p, double q) {
-      const PanelPoint at{c.panel, grid.angle(c.i, p), grid.angle(c.j, q)};
-      const Vector3 r = to_cartesian(at);
-      const PointState s = state_case.state(r);
-      const double weight = metric_at(std::tan(at.alpha), std::tan(at.beta)).sqrt_g;
-      const Contravariant u = to_contravariant(s.velocity, at);
-      const double phi = solver.gravity() * s.depth;
-      const double eta = phi + solver.gravity() * state_case.orography(r) - solver.reference();
-      return Density{weight * eta, weight * phi * u.alpha, weight * phi * u.beta};
-    });
+void set_state(const ShallowWater& solver, const AnalyticCase& state_case, const State& state, double time) {
+  auto host = Kokkos::create_mirror_view_and_copy(HostSpace(), state);
+  for_owned_cells(solver.grid(), [&](int tile, int j, int i, PanelCell c, std::size_t) {
+    const Density mean = mean_density(solver, state_case, c, time);
     for (int level = 0; level < solver.levels(); ++level) {
       host(tile, level, 0, j + kHalo, i + kHalo) = mean.e;
       host(tile, level, 1, j + kHalo, i + kHalo) = mean.a;
       host(tile, level, 2, j + kHalo, i + kHalo) = mean.b;
     }
+  });
+  Kokkos::deep_copy(state, host);
+}
+
+void set_tracer(const ShallowWater& solver, const AnalyticCase& tracer_case, const State& state, int variable,
+                double time) {
+  auto host = Kokkos::create_mirror_view_and_copy(HostSpace(), state);
+  for_owned_cells(solver.grid(), [&](int tile, int j, int i, PanelCell c, std::size_t) {
+    const double mean = mean_tracer(solver, tracer_case, c, time).first;
+    for (int level = 0; level < solver.levels(); ++level) host(tile, level, variable, j + kHalo, i + kHalo) = mean;
   });
   Kokkos::deep_copy(state, host);
 }
@@ -119,24 +152,29 @@ void set_state(const ShallowWater& solver, const CellFields& fields, const State
 }
 
 CellFields cell_fields(const ShallowWater& solver, const State& state, int level) {
-  const Grid& grid = solver.grid();
-  const std::size_t cells = static_cast<std::size_t>(grid.tile_count()) * grid.tiling().cells_per_tile();
-  CellFields out;
-  out.depth.resize(cells);
-  for (auto& component : out.velocity) component.resize(cells);
+  CellFields out = room_for_fields(solver.grid());
   auto host = Kokkos::create_mirror_view_and_copy(HostSpace(), state);
-  for_owned_cells(grid, [&](int tile, int j, int i, PanelCell c, std::size_t k) {
-    const double mean = grid.mean_sqrt_g(c.j, c.i);
-    const double e = host(tile, level, 0, j + kHalo, i + kHalo);
-    const double phi = e / mean - (solver.gravity() * solver.orography()[k] - solver.reference());
-    out.depth[k] = phi / solver.gravity();
-    const double scale = 1.0 / (mean * phi);
-    const Vector3 v = to_vector(
-        {host(tile, level, 1, j + kHalo, i + kHalo) * scale, host(tile, level, 2, j + kHalo, i + kHalo) * scale},
-        grid.centre(c));
-    out.velocity[0][k] = v.x;
-    out.velocity[1][k] = v.y;
-    out.velocity[2][k] = v.z;
+  for_owned_cells(solver.grid(), [&](int tile, int j, int i, PanelCell c, std::size_t k) {
+    const auto mean = [&](int variable) -> double { return host(tile, level, variable, j + kHalo, i + kHalo); };
+    put(out, k, from_means(solver, {mean(0), mean(1), mean(2)}, c, solver.orography()[k]));
+  });
+  return out;
+}
+
+CellFields exact_fields(const ShallowWater& solver, const AnalyticCase& exact_case, double time) {
+  CellFields out = room_for_fields(solver.grid());
+  for_owned_cells(solver.grid(), [&](int, int, int, PanelCell c, std::size_t k) {
+    put(out, k, from_means(solver, mean_density(solver, exact_case, c, time), c, solver.orography()[k]));
+  });
+  return out;
+}
+
+std::vector<double> exact_tracer(const ShallowWater& solver, const AnalyticCase& exact_case, double time) {
+  const Grid& grid = solver.grid();
+  std::vector<double> out(static_cast<std::size_t>(grid.tile_count()) * grid.tiling().cells_per_tile());
+  for_owned_cells(grid, [&](int, int, int, PanelCell c, std::size_t k) {
+    const auto [tracer, fluid] = mean_tracer(solver, exact_case, c, time);
+    out[k] = tracer / fluid;
   });
   return out;
 }

@@ -15,31 +15,35 @@ struct PointState {
   Vector3 velocity;  ///< Cartesian, tangent to the sphere, m s-1
 };
 
-/// An analytic case: orography and state as functions of the direction, the rotation that goes with them, and
-/// whether the state is an exact steady solution.
+/// An analytic case (physics/cases): orography, state and tracer as functions of the direction (unit vector) and of the
+/// time in seconds, and the rotation of the sphere that goes with them.
 struct AnalyticCase {
   std::function<double(Vector3)> orography;  ///< m
-  std::function<PointState(Vector3)> state;
+  /// At time 0 the initial state; at other times the exact solution, where `exact` says that there is one.
+  std::function<PointState(Vector3, double)> state;
+  /// Mixing ratio of a tracer, exact at any time; empty for a case without one.
+  std::function<double(Vector3, double)> tracer;
   Vector3 rotation{0.0, 0.0, kEarthRotation};  ///< of the sphere, s-1
-  double reference_height = 0.0;            ///< m, near the mean free surface
-  bool steady = false;
+  double reference_height = 0.0;               ///< m, near the mean free surface
+  bool exact = false;                          ///< state is the exact solution at all times
+  bool steady = false;                         ///< exact, and depth and velocity do not change
 };
 
-/// Williamson et al. 1992 case 2: steady zonal geostrophic flow, its axis tilted by alpha (radians).
-AnalyticCase williamson2(double alpha);
-
-/// A fluid at rest, its surface at `height` (m), over the given orography.
-AnalyticCase resting(double height, std::function<double(Vector3)> orography);
-
-/// The isolated cone of Williamson et al. 1992 case 5, m.
-double williamson5_mountain(Vector3 r);
+/// The case on a planet whose axis is tilted by `alpha` (radians) against the pole of the grid, towards longitude 180
+/// degrees as in Williamson et al. 1992: flow, orography and rotation together, so that only the grid's imprint
+/// changes. At 45 degrees the planet's equator runs along two panel edges and over four cube corners.
+AnalyticCase tilted(const AnalyticCase& original, double alpha);
 
 /// Cell averages of a function, weighted by sqrt_g, on owned tiles (tile, j, i): five-point Gauss quadrature.
 std::vector<double> cell_means(const Grid& grid, const std::function<double(Vector3)>& f);
 
-/// Sets E and M of every level from point values by Gauss quadrature over each cell. The orography of the case must be
-/// the solver's.
-void set_state(const ShallowWater& solver, const AnalyticCase& state_case, const State& state);
+/// Sets E and M of every level from point values at `time` (s) by Gauss quadrature over each cell. The orography of the
+/// case must be the solver's.
+void set_state(const ShallowWater& solver, const AnalyticCase& state_case, const State& state, double time = 0.0);
+
+/// Sets variable `variable` of every level to the tracer's mean over panel angles of sqrt_g phi q at `time` (s).
+void set_tracer(const ShallowWater& solver, const AnalyticCase& tracer_case, const State& state, int variable,
+                double time = 0.0);
 
 /// Depth and velocity as cell means, for output and coupling: velocity is that of the mean momentum, its Cartesian
 /// components taken in the basis at the cell's angular centre.
@@ -53,6 +57,12 @@ void set_state(const ShallowWater& solver, const CellFields& fields, const State
 
 /// Reads depth and velocity of one level back.
 CellFields cell_fields(const ShallowWater& solver, const State& state, int level = 0);
+
+/// What cell_fields would read from the exact cell means at `time` (s), in double precision whatever the state's type.
+CellFields exact_fields(const ShallowWater& solver, const AnalyticCase& exact_case, double time);
+
+/// Mean of h q over mean of h of the case's tracer on owned tiles at `time` (s): what cell means carry as mixing ratio.
+std::vector<double> exact_tracer(const ShallowWater& solver, const AnalyticCase& exact_case, double time);
 
 /// Eastward and northward components of a Cartesian velocity on owned tiles.
 struct HorizontalWind {

@@ -56,6 +56,14 @@ CellFields WindsStates::fields(Month month) {
   return made_.emplace(month, CellFields{mine[0], {mine[1], mine[2], mine[3]}}).first->second;
 }
 
+RestingState resting_over(std::vector<double> orography, double surface) {
+  RestingState out;
+  out.orography = std::move(orography);
+  for (double height : out.orography) out.fields.depth.push_back(surface - height);
+  for (auto& component : out.fields.velocity) component.assign(out.orography.size(), 0.0);
+  return out;
+}
+
 RestingState resting_over_relief(const Deck& deck, const Grid& grid, MPI_Comm comm) {
   int rank = 0;
   MPI_Comm_rank(comm, &rank);
@@ -70,11 +78,7 @@ RestingState resting_over_relief(const Deck& deck, const Grid& grid, MPI_Comm co
   });
   MPI_Bcast(orography.data(), static_cast<int>(cells), MPI_DOUBLE, 0, comm);
   MPI_Bcast(&surface, 1, MPI_DOUBLE, 0, comm);
-  RestingState out;
-  out.orography = tiles_from_global(grid.tiling(), orography, grid.first_tile(), grid.tile_count());
-  for (double height : out.orography) out.fields.depth.push_back(surface - height);
-  for (auto& component : out.fields.velocity) component.assign(out.orography.size(), 0.0);
-  return out;
+  return resting_over(tiles_from_global(grid.tiling(), orography, grid.first_tile(), grid.tile_count()), surface);
 }
 
 }  // namespace tramontane

@@ -33,11 +33,14 @@ class WindsStates {
   std::map<Month, CellFields> made_;
 };
 
-/// The case `rest`: a fluid at rest over the real relief, its mean depth initial.mean_depth.
+/// The case `rest`: a fluid at rest over a relief.
 struct RestingState {
   std::vector<double> orography;  ///< m, on owned tiles
   CellFields fields;
 };
+/// @param orography on owned tiles, m; @param surface height of the fluid's surface, m
+RestingState resting_over(std::vector<double> orography, double surface);
+/// Over the real relief, the mean depth initial.mean_depth.
 /// Read on the lowest rank and dealt as above. Collective over `comm`.
 RestingState resting_over_relief(const Deck& deck, const Grid& grid, MPI_Comm comm);
 

@@ -15,7 +15,8 @@
 
 namespace tramontane {
 
-enum class InitialCase { williamson2, rest, winds };
+enum class InitialCase { williamson1, williamson2, williamson5, williamson6, galewsky, lauter, rest, winds };
+enum class Relief { etopo, random };
 enum class SurrogateKind { correction, emulator, none };
 enum class SurrogateBackend { onednn, reference, stub };
 
@@ -33,6 +34,9 @@ struct InitialDeck {
   InitialCase kind = InitialCase::winds;  ///< key initial.case
   Month month{1983, 1};
   double alpha_deg = 0;
+  bool perturbed = true;  ///< case galewsky: the bump that sets the instability off
+  Relief relief = Relief::etopo;
+  std::int64_t seed = 1;      ///< of the random relief
   double mean_depth = 8000;   ///< m
   double layer_factor = 3.0;  ///< wind of the layer over wind at the surface
   int smoothing = 4;          ///< passes of smoothing of the relief
@@ -131,6 +135,7 @@ struct Deck {
 
 /// Names as decks write them, for reports and file attributes.
 const char* name_of(InitialCase value);
+const char* name_of(Relief value);
 const char* name_of(WhenFull value);
 const char* name_of(SurrogateKind value);
 const char* name_of(SurrogateBackend value);

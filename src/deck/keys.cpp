@@ -74,8 +74,18 @@ template <class Enum>
 struct Names;
 template <>
 struct Names<InitialCase> {
-  static constexpr std::pair<const char*, InitialCase> list[] = {
-      {"williamson2", InitialCase::williamson2}, {"rest", InitialCase::rest}, {"winds", InitialCase::winds}};
+  static constexpr std::pair<const char*, InitialCase> list[] = {{"williamson1", InitialCase::williamson1},
+                                                                 {"williamson2", InitialCase::williamson2},
+                                                                 {"williamson5", InitialCase::williamson5},
+                                                                 {"williamson6", InitialCase::williamson6},
+                                                                 {"galewsky", InitialCase::galewsky},
+                                                                 {"lauter", InitialCase::lauter},
+                                                                 {"rest", InitialCase::rest},
+                                                                 {"winds", InitialCase::winds}};
+};
+template <>
+struct Names<Relief> {
+  static constexpr std::pair<const char*, Relief> list[] = {{"etopo", Relief::etopo}, {"random", Relief::random}};
 };
 template <>
 struct Names<WhenFull> {
@@ -296,7 +306,12 @@ std::vector<Key> make_keys() {
       choice("initial.case", AT(initial.kind), "initial state"),
       value("initial.month", "a month YYYY-MM", AT(initial.month), "month of the winds (case winds)"),
       number("initial.alpha_deg", "degrees", within(-360, 360), AT(initial.alpha_deg),
-             "angle between the flow's axis and the pole (case williamson2)"),
+             "angle between the planet's axis and the grid's pole (all cases but winds, rest)"),
+      value("initial.perturbed", "true or false", AT(initial.perturbed),
+            "a bump in the height sets the instability off (case galewsky); false: exact and steady"),
+      choice("initial.relief", AT(initial.relief),
+             "ground under the fluid (case rest): that of data.relief, or random heights up to 3000 m in every cell"),
+      number("initial.seed", "", any(), AT(initial.seed), "seed of the random relief (case rest)"),
       number("initial.mean_depth", "m", above(0), AT(initial.mean_depth),
              "mean depth of the fluid (cases winds, rest)"),
       number("initial.layer_factor", "", above(0), AT(initial.layer_factor),
@@ -437,6 +452,9 @@ std::string nearest_key(const std::string& name) {
 }
 
 const char* name_of(InitialCase value) {
+  return enum_name(value);
+}
+const char* name_of(Relief value) {
   return enum_name(value);
 }
 const char* name_of(WhenFull value) {

@@ -134,7 +134,8 @@ bool reads_winds(const Deck& deck, Command command) {
 }
 
 bool reads_relief(const Deck& deck, Command command) {
-  return command != Command::train && deck.initial.kind != InitialCase::williamson2;
+  const bool at_rest = deck.initial.kind == InitialCase::rest && deck.initial.relief == Relief::etopo;
+  return command != Command::train && (at_rest || deck.initial.kind == InitialCase::winds);
 }
 
 void check_input_files(const Deck& deck, Command command) {

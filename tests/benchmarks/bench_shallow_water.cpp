@@ -9,6 +9,7 @@
 #include <functional>
 #include <vector>
 
+#include "physics/cases/williamson2.hpp"
 #include "physics/initial_state.hpp"
 #include "physics/integrator.hpp"
 

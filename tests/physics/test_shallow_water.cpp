@@ -3,6 +3,8 @@
 #include <cstring>
 #include <random>
 
+#include "physics/cases/rest.hpp"
+#include "physics/cases/williamson2.hpp"
 #include "physics/coarse_grain.hpp"
 #include "physics/diagnostics.hpp"
 #include "physics/integrator.hpp"
@@ -39,8 +41,8 @@ AnalyticCase lively() {
   };
   const auto flow = c.state;
   const auto hill = c.orography;
-  c.state = [flow, hill](Vector3 r) {
-    PointState s = flow(r);
+  c.state = [flow, hill](Vector3 r, double time) {
+    PointState s = flow(r, time);
     s.depth -= hill(r);
     return s;
   };

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "src/deck/checks.hpp"
+#include "src/deck/keys.hpp"
 
 namespace {
 
@@ -116,6 +117,8 @@ TEST_F(Program, EveryDeckOfInputsPassesItsCheck) {
   for (const auto& entry : fs::directory_iterator(TRAMONTANE_SOURCE_DIR "/inputs")) {
     if (entry.path().extension() != ".yaml") continue;
     const std::string name = entry.path().stem();
+    if (name == "galewsky-viscous" && !tramontane::find_key("physics.viscosity"))
+      continue;  // a build without viscosity
     const tramontane::Command command = name == "train-offline" ? tramontane::Command::train
                                         : name == "forecast"    ? tramontane::Command::forecast
                                                                 : tramontane::Command::run;
@@ -123,7 +126,7 @@ TEST_F(Program, EveryDeckOfInputsPassesItsCheck) {
     EXPECT_NO_THROW(tramontane::check_deck(deck, command, tramontane::least_ranks(deck, command))) << name;
     ++decks;
   }
-  EXPECT_GE(decks, 6);
+  EXPECT_GE(decks, 13);
 }
 
 TEST_F(Program, OnSeveralRanksOneSentenceIsSaidAndAllEnd) {
