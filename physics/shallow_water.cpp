@@ -1,5 +1,6 @@
 #include "physics/shallow_water.hpp"
 
+#include "physics/viscosity.hpp"
 
 namespace tramontane {
 
@@ -36,6 +37,13 @@ ShallowWater::ShallowWater(std::shared_ptr<const Grid> grid, MPI_Comm comm, cons
   }
   Kokkos::deep_copy(coriolis_, host);
   interpolate_orography();
+  if (options_.viscosity > 0)
+    viscosity_ = std::make_shared<Viscosity>(grid_, comm_, levels, options_.viscosity, ghosted_bottom_,
+                                             options_.deadline_seconds);
+}
+
+const View<Real*****>& ShallowWater::added_tendency() const {
+  return viscosity_ ? viscosity_->tendency() : forcing_;
 }
 
 State ShallowWater::make_state(const std::string& name) const {
@@ -160,6 +168,7 @@ void ShallowWater::interpolate_orography() {
 
 void ShallowWater::stage(const State& out, double a, const State& begin, double b, const State& state, double c) {
   fill_ghosts(state);
+  if (viscosity_) viscosity_->compute(state, forcing_);
   gauss_lines(state);
   edge_states();
   edges_.start();

@@ -21,6 +21,8 @@
 
 namespace tramontane {
 
+class Viscosity;
+
 /// Number of prognostic variables.
 inline constexpr int kPrognostic = 3;
 
@@ -34,6 +36,7 @@ struct ShallowWaterOptions {
   double gravity = kGravity;
   Vector3 rotation{0.0, 0.0, kEarthRotation};  ///< angular velocity of the sphere, s-1: f = 2 rotation . r
   double deadline_seconds = 300.0;          ///< longest wait for another rank
+  double viscosity = 0.0;                   ///< m2 s-1, of velocity and height: see physics/viscosity.hpp
 };
 
 class ShallowWater {
@@ -75,11 +78,14 @@ class ShallowWater {
   void set_forcing(const View<double*****>& forcing) { forcing_ = forcing; }
 
   /// Largest over this rank's cells of sum over directions of (|u^i| + c sqrt(G^ii)) / (a * spacing), s-1: the inverse
-  /// of the advective time scale. 1/this times the CFL number is the time step. NaN-safe: returns infinity then.
+  /// of the advective time scale, plus kViscousRate's share where there is viscosity. 1/this times the CFL number is
+  /// the time step. NaN-safe: returns infinity then.
   double largest_rate(const State& state) const;
 
  private:
   void interpolate_orography();
+  /// What a stage adds to the tendency of the inviscid equations: forcing and viscous terms; empty without either.
+  const View<Real*****>& added_tendency() const;
 
  public:  // kernels: extended lambdas may not live in private members
   void gauss_lines(const State& state);
@@ -109,6 +115,7 @@ class ShallowWater {
   View<double*****> alpha_flux_;  ///< (tile, level, variable, j, face)
   View<double*****> beta_flux_;   ///< (tile, level, variable, face, i)
   View<double*****> forcing_;
+  std::shared_ptr<Viscosity> viscosity_;  ///< null without viscosity
 };
 
 }  // namespace tramontane

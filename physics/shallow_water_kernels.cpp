@@ -4,6 +4,7 @@
 #include "kernels/rows.hpp"
 #include "physics/shallow_water.hpp"
 #include "physics/shallow_water_flux.hpp"
+#include "physics/viscosity.hpp"
 
 namespace tramontane {
 
@@ -298,7 +299,7 @@ void ShallowWater::edge_fluxes() {
 void ShallowWater::update(const State& out, double a, const State& begin, double b, const State& state, double c) {
   const int tiles = grid_->tile_count(), levels = options_.levels, size = grid_->tile_cells();
   const auto beta_lines = beta_lines_, slope_lines = slope_lines_, alpha_flux = alpha_flux_, beta_flux = beta_flux_;
-  const auto forcing = forcing_;
+  const auto forcing = added_tendency();
   const bool forced = forcing.size() > 0;
   const auto coriolis = coriolis_, bottom = volume_bottom_;
   const auto volume_value = grid_->volume_value(), volume_alpha = grid_->volume_alpha(),
@@ -407,6 +408,7 @@ double ShallowWater::largest_rate(const State& state) const {
   const auto tangent = grid_->gauss_tangent();
   const TileOrigin origin = tile_origin(*grid_);
   const double scale = 1.0 / (grid_->radius() * grid_->spacing());
+  const double viscous = kViscousRate * options_.viscosity * scale * scale;
   double largest = 0.0;
   Kokkos::parallel_reduce(
       "largest rate", Kokkos::RangePolicy<ExecutionSpace>(0, tiles * levels * size * size),
@@ -423,7 +425,8 @@ double ShallowWater::largest_rate(const State& state) const {
         const double rate =
             (std::abs(state(tile, level, 1, j + kHalo, i + kHalo) / sqrt_g_phi) + c * std::sqrt(m.h_aa) +
              std::abs(state(tile, level, 2, j + kHalo, i + kHalo) / sqrt_g_phi) + c * std::sqrt(m.h_bb)) *
-            scale;
+                scale +
+            viscous * (m.h_aa + m.h_bb);
         if (!(rate <= most)) most = rate == rate ? rate : 1e300;
       },
       Kokkos::Max<double>(largest));
