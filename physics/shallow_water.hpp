@@ -46,6 +46,7 @@ class ShallowWater {
                ShallowWaterOptions options);
 
   const Grid& grid() const { return *grid_; }
+  const std::shared_ptr<const Grid>& shared_grid() const { return grid_; }
   MPI_Comm comm() const { return comm_; }
   int levels() const { return options_.levels; }
   double reference() const { return options_.reference; }
