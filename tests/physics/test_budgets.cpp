@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 
-#include "physics/coarse_grain.hpp"
-#include "physics/diagnostics.hpp"
+#include "kernels/errors.hpp"
 #include "physics/integrator.hpp"
+#include "physics/self_convergence.hpp"
 
 namespace tramontane {
 namespace {
@@ -13,11 +13,12 @@ struct Flow {
   std::unique_ptr<ShallowWater> solver;
   State state;
 
-  Flow(int n, const AnalyticCase& c) {
+  Flow(int n, const AnalyticCase& c, double viscosity = 0.0) {
     grid = std::make_shared<Grid>(Tiling(n, 1, 1), 0);
     ShallowWaterOptions options;
     options.reference = kGravity * c.reference_height;
     options.rotation = c.rotation;
+    options.viscosity = viscosity;
     solver = std::make_unique<ShallowWater>(grid, MPI_COMM_SELF, cell_means(*grid, c.orography), options);
     state = solver->make_state("state");
     set_state(*solver, c, state);
@@ -161,6 +162,43 @@ TEST(Budgets, DriftsFallWithResolution) {
       coarse = n;
     }
   }
+}
+
+TEST(SelfConvergence, ComparesNestedGridsExactly) {
+  // The same analytic state on both grids: its means nest to round-off, its vorticity to the diagnostic's fourth order.
+  const AnalyticCase c = rossby_haurwitz(0.5);
+  Flow c12(12, c), c24(24, c), c48(48, c);
+  const NestedDifference coarse = compare_nested(*c24.solver, c24.state, *c12.solver, c12.state),
+                         fine = compare_nested(*c48.solver, c48.state, *c24.solver, c24.state);
+  // The five-point rule that makes the means is of order ten: what it leaves at C12 falls by 2^10.
+  EXPECT_LT(coarse.depth.linf, 1e-7);
+  EXPECT_LT(fine.depth.linf, 1e-10);
+  EXPECT_GE(std::log2(coarse.vorticity.l2 / fine.vorticity.l2), 3.7);
+  EXPECT_GT(fine.vorticity.l2, 0.0);
+  EXPECT_THROW(compare_nested(*c24.solver, c24.state, *c48.solver, c48.state), InputError);
+}
+
+TEST(SelfConvergence, ViscousFlowConvergesAtTheSchemesOrder) {
+  // Six hours of the wave under a viscosity that takes its part: successive differences of nested runs.
+  const AnalyticCase c = rossby_haurwitz(0.5);
+  std::vector<std::unique_ptr<Flow>> flows;
+  for (int n : {12, 24, 48}) {
+    flows.push_back(std::make_unique<Flow>(n, c, 1e6));
+    Flow& s = *flows.back();
+    SspRk3 integrator(*s.solver);
+    const int steps = static_cast<int>(std::ceil(21600 * s.solver->largest_rate(s.state) / 0.8));
+    for (int k = 0; k < steps; ++k) integrator.step(*s.solver, s.state, 21600.0 / steps);
+  }
+  std::vector<NestedDifference> d;
+  for (int k = 0; k < 2; ++k)
+    d.push_back(compare_nested(*flows[k + 1]->solver, flows[k + 1]->state, *flows[k]->solver, flows[k]->state));
+  for (const NestedDifference& x : d)
+    std::printf("    l2 of h %.2e, speed %.2e, vorticity %.2e; linf of vorticity %.2e\n", x.depth.l2, x.speed.l2,
+                x.vorticity.l2, x.vorticity.linf);
+  // Formal order four, 0.3 off.
+  EXPECT_GE(std::log2(d[0].depth.l2 / d[1].depth.l2), 3.7);
+  EXPECT_GE(std::log2(d[0].speed.l2 / d[1].speed.l2), 3.7);
+  EXPECT_GE(std::log2(d[0].vorticity.l2 / d[1].vorticity.l2), 3.7);
 }
 
 }  // namespace
