@@ -15,7 +15,7 @@ namespace tramontane {
 
 /// Adds to the momentum equation nu (grad(divergence) + k x grad(vorticity)), the spherical Laplacian of a velocity as
 /// spectral models apply it to vorticity and divergence, and to the height equation nu Laplacian(h + h_s). Over level
-/// ground that is the paper's nu Laplacian(h); the surface instead of the depth keeps a fluid at rest at rest over
+/// ground that is nu Laplacian(h); the surface instead of the depth keeps a fluid at rest at rest over
 /// orography. In the variables of the state (see ShallowWater):
 ///   dE/dt   += nu d_i(sqrt_g G^ij d_j eta) / a^2
 ///   dM^i/dt += nu sqrt_g phi (G^ij d_j delta / a + (k x grad zeta)^i) + u^i dE/dt of the line above
