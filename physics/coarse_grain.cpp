@@ -13,7 +13,7 @@ int nesting_ratio(int fine_n, int coarse_n) {
   return fine_n / coarse_n;
 }
 
-std::vector<double> coarse_grain_orography(const Grid& fine, const Grid& coarse, const std::vector<double>& orography) {
+std::vector<double> coarse_grain_means(const Grid& fine, const Grid& coarse, const std::vector<double>& field) {
   const int ratio = nesting_ratio(fine.n(), coarse.n()), size = coarse.tile_cells(), fine_size = fine.tile_cells();
   std::vector<double> out(static_cast<std::size_t>(coarse.tile_count()) * size * size);
   std::size_t k = 0;
@@ -26,7 +26,7 @@ std::vector<double> coarse_grain_orography(const Grid& fine, const Grid& coarse,
           for (int a = 0; a < ratio; ++a) {
             const int fj = j * ratio + b, fi = i * ratio + a;
             const double mean = fine.mean_sqrt_g(place.tj * fine_size + fj, place.ti * fine_size + fi);
-            sum += mean * orography[(static_cast<std::size_t>(tile) * fine_size + fj) * fine_size + fi];
+            sum += mean * field[(static_cast<std::size_t>(tile) * fine_size + fj) * fine_size + fi];
             weight += mean;
           }
         out[k] = sum / weight;

@@ -8,8 +8,15 @@ namespace tramontane {
 /// Cells of the fine grid per coarse cell and direction. Throws InputError when the grids do not nest.
 int nesting_ratio(int fine_n, int coarse_n);
 
-/// Orography of the coarse grid: sqrt_g-weighted mean over the children, so that the volume below is the same, m.
-std::vector<double> coarse_grain_orography(const Grid& fine, const Grid& coarse, const std::vector<double>& orography);
+/// Area means of the coarse cells from those of the fine cells, on owned tiles: the sqrt_g-weighted mean over the
+/// children. Both grids must share tiles per edge and ranks.
+std::vector<double> coarse_grain_means(const Grid& fine, const Grid& coarse, const std::vector<double>& field);
+
+/// Orography of the coarse grid: the volume below is the same, m.
+inline std::vector<double> coarse_grain_orography(const Grid& fine, const Grid& coarse,
+                                                  const std::vector<double>& orography) {
+  return coarse_grain_means(fine, coarse, orography);
+}
 
 /// State of the coarse solver from the fine one: the mean over the children of each sqrt_g-weighted mean, which is the
 /// coarse mean exactly. Both solvers must share tiling, levels and reference.

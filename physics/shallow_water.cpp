@@ -1,6 +1,7 @@
 #include "physics/shallow_water.hpp"
 
 #include "physics/shallow_water_edges.hpp"
+#include "physics/viscosity.hpp"
 
 namespace tramontane {
 
@@ -38,6 +39,13 @@ ShallowWater::ShallowWater(std::shared_ptr<const Grid> grid, MPI_Comm comm, cons
   next_ = make_state("next state");
   tabulate_edges();
   with_order(grid_->order(), [this](auto order) { interpolate_orography<order()>(); });
+  if (options_.viscosity > 0)
+    viscosity_ = std::make_shared<Viscosity>(grid_, comm_, levels, options_.viscosity, ghosted_bottom_,
+                                             options_.deadline_seconds);
+}
+
+const View<Real*****>& ShallowWater::added_tendency() const {
+  return viscosity_ ? viscosity_->tendency() : forcing_;
 }
 
 State ShallowWater::make_state(const std::string& name) const {
@@ -221,6 +229,7 @@ void ShallowWater::stage(const State& out, double a, const State& begin, double 
   const bool in_place = out.data() == state.data();
   const State& into = in_place ? next_ : out;
   fill_ghosts(state);
+  if (viscosity_) viscosity_->compute(state, forcing_);
   with_order(grid_->order(), [&](auto order) { sweep<order()>(into, a, begin, b, state, c); });
   edges_.start();
   edges_.finish();

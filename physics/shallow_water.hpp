@@ -23,6 +23,8 @@
 
 namespace tramontane {
 
+class Viscosity;
+
 /// Number of prognostic variables.
 inline constexpr int kPrognostic = 3;
 
@@ -37,6 +39,7 @@ struct ShallowWaterOptions {
   Vector3 rotation{0.0, 0.0, kEarthRotation};  ///< angular velocity of the sphere, s-1: f = 2 rotation . r
   double dissipation = 1.0;         ///< factor on the jumps in the Riemann solver; 1 is LMARS
   double deadline_seconds = 300.0;  ///< longest wait for another rank
+  double viscosity = 0.0;           ///< m2 s-1, of velocity and height: see physics/viscosity.hpp
 };
 
 class ShallowWater {
@@ -46,6 +49,7 @@ class ShallowWater {
                ShallowWaterOptions options);
 
   const Grid& grid() const { return *grid_; }
+  const std::shared_ptr<const Grid>& shared_grid() const { return grid_; }
   MPI_Comm comm() const { return comm_; }
   int levels() const { return options_.levels; }
   double reference() const { return options_.reference; }
@@ -81,7 +85,8 @@ class ShallowWater {
   void set_forcing(const View<Real*****>& forcing) { forcing_ = forcing; }
 
   /// Largest over this rank's cells of sum over directions of (|u^i| + c sqrt(G^ii)) / (a * spacing), s-1: the inverse
-  /// of the advective time scale. 1/this times the CFL number is the time step. NaN-safe: returns infinity then.
+  /// of the advective time scale, plus kViscousRate's share where there is viscosity. 1/this times the CFL number is
+  /// the time step. NaN-safe: returns infinity then.
   double largest_rate(const State& state) const;
 
  public:  // kernels: extended lambdas may not live in private members
@@ -103,6 +108,8 @@ class ShallowWater {
   template <int Order>
   void interpolate_orography();
   void tabulate_edges();
+  /// What a stage adds to the tendency of the inviscid equations: forcing and viscous terms; empty without either.
+  const View<Real*****>& added_tendency() const;
   template <int Order>
   void sweep(const State& out, double a, const State& begin, double b, const State& state, double c);
 
@@ -127,6 +134,7 @@ class ShallowWater {
   View<Real***> edge_flux_;      ///< (level * variable, segment, position), along the own axes' positive direction
   View<Real*****> forcing_;
   State next_;  ///< result of a stage that may not overwrite what its later regions still read
+  std::shared_ptr<Viscosity> viscosity_;  ///< null without viscosity
 };
 
 }  // namespace tramontane

@@ -4,6 +4,7 @@
 #include "physics/shallow_water.hpp"
 #include "physics/shallow_water_rows.hpp"
 #include "physics/shallow_water_source.hpp"
+#include "physics/viscosity.hpp"
 
 namespace tramontane {
 
@@ -75,7 +76,7 @@ void ShallowWater::update(const Region& region, const State& out, double a, cons
                           const State& state, double c) {
   const int levels = options_.levels, rows = region.rows();
   const auto beta_lines = beta_lines_, slope_lines = slope_lines_, alpha_flux = alpha_flux_, beta_flux = beta_flux_;
-  const auto forcing = forcing_;
+  const auto forcing = added_tendency();
   const bool forced = forcing.size() > 0;
   const auto bottom = volume_bottom_;
   const VolumeMetric volume = grid_->volume();
@@ -175,6 +176,7 @@ double ShallowWater::largest_rate(const State& state) const {
   const auto tangent = grid_->gauss_tangent();
   const TileOrigin origin(*grid_);
   const double scale = 1.0 / (grid_->radius() * grid_->spacing());
+  const double viscous = kViscousRate * options_.viscosity * scale * scale;
   double largest = 0.0;
   Kokkos::parallel_reduce(
       "largest rate", Kokkos::RangePolicy<ExecutionSpace>(0, tiles * levels * size * size),
@@ -191,7 +193,8 @@ double ShallowWater::largest_rate(const State& state) const {
         const double rate =
             (std::abs(state(tile, level, 1, j + kHalo, i + kHalo) / sqrt_g_phi) + c * std::sqrt(m.h_aa) +
              std::abs(state(tile, level, 2, j + kHalo, i + kHalo) / sqrt_g_phi) + c * std::sqrt(m.h_bb)) *
-            scale;
+                scale +
+            viscous * (m.h_aa + m.h_bb);
         if (!(rate <= most)) most = rate == rate ? rate : 1e300;
       },
       Kokkos::Max<double>(largest));

@@ -68,7 +68,8 @@ def draw_loss(run):
 def draw_drift(run):
     curves = []
     for key, name, colour in (("mass_drift", "mass", COLOURS["fine"]), ("energy_drift", "energy", COLOURS["hybrid"]),
-                              ("enstrophy_drift", "potential enstrophy", COLOURS["coarse"])):
+                              ("enstrophy_drift", "potential enstrophy", COLOURS["coarse"]),
+                              ("angular_momentum_drift", "angular momentum", COLOURS["coarse"])):
         times, values = run.series("solver", "time_seconds", key)
         if len(times) > 1:
             curves.append((name, colour, [t / 86400 for t in times], values))

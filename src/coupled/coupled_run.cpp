@@ -131,6 +131,7 @@ class SolverSide {
                                  {"mass_drift", drift.mass},
                                  {"energy_drift", drift.energy},
                                  {"enstrophy_drift", drift.potential_enstrophy},
+                                 {"angular_momentum_drift", drift.angular_momentum},
                                  {"seconds", pair_.fine().effort().seconds}});
   }
 

@@ -18,6 +18,7 @@ std::unique_ptr<ShallowWater> make_solver(const Deck& deck, std::shared_ptr<cons
   ShallowWaterOptions options;
   options.reference = options.gravity * reference_height;
   options.rotation = rotation;
+  options.viscosity = deck.physics.viscosity;
   options.deadline_seconds = deck.stream.deadline;
   return std::make_unique<ShallowWater>(std::move(grid), comm, orography, options);
 }

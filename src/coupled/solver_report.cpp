@@ -10,6 +10,12 @@ namespace {
 void keep_larger(double& worst, double value) {
   if (!(std::abs(value) <= std::abs(worst))) worst = value;
 }
+void keep_larger(Budgets& worst, const Budgets& drift) {
+  keep_larger(worst.mass, drift.mass);
+  keep_larger(worst.energy, drift.energy);
+  keep_larger(worst.potential_enstrophy, drift.potential_enstrophy);
+  keep_larger(worst.angular_momentum, drift.angular_momentum);
+}
 }  // namespace
 
 void BudgetWatch::start(Simulation& simulation) {
@@ -19,17 +25,14 @@ void BudgetWatch::start(Simulation& simulation) {
 Budgets BudgetWatch::drift(Simulation& simulation) {
   const Budgets now = budgets(simulation.solver(), simulation.state());
   const Budgets drift{now.mass / start_.mass - 1, now.energy / start_.energy - 1,
-                      now.potential_enstrophy / start_.potential_enstrophy - 1};
-  keep_larger(worst_.mass, drift.mass);
-  keep_larger(worst_.energy, drift.energy);
-  keep_larger(worst_.potential_enstrophy, drift.potential_enstrophy);
+                      now.potential_enstrophy / start_.potential_enstrophy - 1,
+                      now.angular_momentum / start_.angular_momentum - 1};
+  keep_larger(worst_, drift);
   return drift;
 }
 
 void BudgetWatch::include(const BudgetWatch& other) {
-  keep_larger(worst_.mass, other.worst_.mass);
-  keep_larger(worst_.energy, other.worst_.energy);
-  keep_larger(worst_.potential_enstrophy, other.worst_.potential_enstrophy);
+  keep_larger(worst_, other.worst_);
 }
 
 void check_conservation(const SolverSummary& summary) {
@@ -53,6 +56,7 @@ SolverSummary solver_summary(const Simulation& simulation, const BudgetWatch& wa
   out.mass_drift = watch.worst().mass;
   out.energy_drift = watch.worst().energy;
   out.enstrophy_drift = watch.worst().potential_enstrophy;
+  out.angular_momentum_drift = watch.worst().angular_momentum;
   return out;
 }
 

@@ -116,6 +116,7 @@ int run_solver_alone(const CommandContext& context) {
                                      {"mass_drift", drift.mass},
                                      {"energy_drift", drift.energy},
                                      {"enstrophy_drift", drift.potential_enstrophy},
+                                     {"angular_momentum_drift", drift.angular_momentum},
                                      {"largest_speed", fastest},
                                      {"seconds", simulation->effort().seconds}};
     add_errors(values, errors);

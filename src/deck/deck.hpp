@@ -29,6 +29,7 @@ struct PhysicsDeck {
   std::string integrator = "ssprk3";
   int reconstruction = 5;
   std::string riemann = "lmars";
+  double viscosity = 0;  ///< m2 s-1
 };
 struct InitialDeck {
   InitialCase kind = InitialCase::winds;  ///< key initial.case

@@ -302,6 +302,8 @@ std::vector<Key> make_keys() {
       one_from("physics.integrator", {"ssprk3"}, AT(physics.integrator), "time integrator (Shu and Osher 1988)"),
       one_from("physics.reconstruction", {"5"}, AT(physics.reconstruction), "order of the reconstruction in a row"),
       one_from("physics.riemann", {"lmars"}, AT(physics.riemann), "numerical flux (Chen et al. 2013)"),
+      number("physics.viscosity", "m2 s-1", at_least(0), AT(physics.viscosity),
+             "Laplacian diffusion of velocity and height (Galewsky et al. 2004 take 1e5)"),
 
       choice("initial.case", AT(initial.kind), "initial state"),
       value("initial.month", "a month YYYY-MM", AT(initial.month), "month of the winds (case winds)"),

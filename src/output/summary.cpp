@@ -21,7 +21,8 @@ Json solver_json(const SolverSummary& s) {
                {"sypd", s.sypd},
                {"mass_drift", s.mass_drift},
                {"energy_drift", s.energy_drift},
-               {"enstrophy_drift", s.enstrophy_drift}};
+               {"enstrophy_drift", s.enstrophy_drift},
+               {"angular_momentum_drift", s.angular_momentum_drift}};
   for (const auto& [field, norms] : s.errors)
     json["errors"][field] = {{"l1", norms.l1}, {"l2", norms.l2}, {"linf", norms.linf}};
   return json;

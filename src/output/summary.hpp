@@ -20,6 +20,7 @@ struct SolverSummary {
   double cell_updates_per_second = 0;
   double sypd = 0;                                               ///< simulated years per day
   double mass_drift = 0, energy_drift = 0, enstrophy_drift = 0;  ///< relative to the start
+  double angular_momentum_drift = 0;                             ///< likewise
   std::map<std::string, ErrorNorms> errors;                      ///< by field; empty without an exact solution
 };
 

@@ -205,6 +205,7 @@ TEST(ParallelShallowWater, SameBitsAsOnOneRank) {
   EXPECT_EQ(x.mass, y.mass);
   EXPECT_EQ(x.energy, y.energy);
   EXPECT_EQ(x.potential_enstrophy, y.potential_enstrophy);
+  EXPECT_EQ(x.angular_momentum, y.angular_momentum);
 }
 
 TEST(ParallelShallowWater, SameBitsForAnyTiling) {
