@@ -70,7 +70,7 @@ void Simulation::plan(double seconds) {
   plan.end = progress_.time + seconds;
 }
 
-StepFlags Simulation::step(StepFlags mine) {
+StepFlags Simulation::step(const std::function<StepFlags()>& mine) {
   const double began = MPI_Wtime();
   StepPlan& plan = progress_.plan;
   integrator_.step(*solver_, state_, plan.dt);
@@ -82,7 +82,7 @@ StepFlags Simulation::step(StepFlags mine) {
   effort.simulated += plan.dt;
   effort.cell_updates += grid().tiling().cell_count();
   const StepFlags agreed = watch_.finish();
-  watch_.start(state_, progress_.time, mine);
+  watch_.start(state_, progress_.time, mine ? mine() : StepFlags{});
   effort.seconds += MPI_Wtime() - began;
   return agreed;
 }

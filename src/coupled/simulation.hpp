@@ -1,6 +1,7 @@
 /// A solver in motion: state, clock, step choice and the checks that a run makes as it goes.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "physics/initial_state.hpp"
@@ -70,9 +71,10 @@ class Simulation {
   void plan(double seconds);
   /// Whether steps of the plan are left.
   bool under_way() const { return progress_.plan.steps > 0; }
-  /// Takes one step of the plan and starts to check the new state. Returns the flags that the ranks agreed on at the
-  /// step before (see StateWatch). Throws RunError when the state before this step was bad. Collective.
-  StepFlags step(StepFlags mine = {});
+  /// Takes one step of the plan, asks `mine` for this rank's flags and starts to check the new state. Returns the flags
+  /// that the ranks agreed on at the step before (see StateWatch). Throws RunError when the state before this step was
+  /// bad. Collective.
+  StepFlags step(const std::function<StepFlags()>& mine = {});
   /// Waits for the check of the present state, throws as step() does, and returns the flags that came with it.
   StepFlags settle() { return watch_.finish(); }
 

@@ -251,11 +251,12 @@ int run_solver_alone(const CommandContext& context) {
   const double start = simulation->time(), end = deck.time.days * 86400;
   Progress progress(resumed ? fmt::format("solver after {:.4g} h", start / 3600) : "solver", (end - start) / 3600, "h",
                     context.is_root());
+  const auto wishes = [&] { return StepFlags{stop_requested(), store.is_due_by_clock()}; };
   bool stopped = false;
   try {
     while (simulation->under_way() || simulation->time() < end - 1e-6) {
       if (!simulation->under_way()) simulation->plan(std::min(deck.output.every, end - simulation->time()));
-      StepFlags flags = simulation->step({stop_requested(), store.is_due_by_clock()});
+      StepFlags flags = simulation->step(wishes);
       const bool is_output = !simulation->under_way();
       if (is_output || flags.stop || flags.checkpoint || store.is_due(simulation->time())) {
         // Nothing is written of a state that was not found good.
