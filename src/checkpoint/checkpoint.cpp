@@ -101,6 +101,15 @@ void walk_in_file_order(const Host& host, const Tiling& tiling, int rank, const 
         copy(k++, host(cell / cells, level, variable, cell % cells / size + kHalo, cell % size + kHalo));
 }
 
+/// Why MPI-IO can not open a file here: Open MPI keeps a small file of its own in the temporary folder for every file
+/// that several ranks open, and waits for ever, or dies of a bus error, when that folder is full.
+std::string why_no_scratch() {
+  std::error_code error;
+  const fs::path folder = fs::temp_directory_path(error);
+  const fs::space_info space = fs::space(folder, error);
+  return error || space.available > kHeadRoom ? "" : folder.string() + ", where MPI keeps files, is full";
+}
+
 std::uint64_t added(std::uint64_t sum, MPI_Comm comm) {
   MPI_Allreduce(MPI_IN_PLACE, &sum, 1, MPI_UINT64_T, MPI_SUM, comm);
   return sum;
@@ -120,6 +129,8 @@ void make_skeleton(const std::string& path, const Checkpoint& checkpoint, std::u
                placement = hdf5::property_list(H5P_DATASET_CREATE);
   hdf5::check(H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18), "cannot set HDF5's format");
   hdf5::check(H5Pset_userblock(creation, kSealBytes), "cannot leave room for the seal");
+  // Equal checkpoints are equal files: no time stamps.
+  hdf5::check(H5Pset_obj_track_times(creation, false), "cannot set up the file");
   // Storage is laid out now, so that the ranks change values only, and no metadata.
   hdf5::check(H5Pset_alloc_time(placement, H5D_ALLOC_TIME_EARLY), "cannot lay out the state");
   hdf5::check(H5Pset_fill_time(placement, H5D_FILL_TIME_NEVER), "cannot lay out the state");
@@ -263,17 +274,18 @@ void write_checkpoint(const std::string& path, const Checkpoint& checkpoint, con
   walk_in_file_order(host, tiling, rank, [&](std::size_t k, Real value) { values[k] = value; });
 
   try {
-    // What a full disk can refuse is refused here, to one rank that works alone: a collective write that fails on some
-    // ranks only is nothing that HDF5 promises to come back from.
+    // What a full disk can refuse is refused here, before any rank depends on another: MPI-IO does not come back from a
+    // collective open or write that fails on some ranks only.
     collective_guard(comm, [&] {
-      if (rank != 0) return;
       const std::int64_t bytes =
           static_cast<std::int64_t>(variables * levels * kPanels * n * n * sizeof(Real)) + kHeadRoom;
-      const auto claim = [&] {
-        std::string reason = file_limit_reason(bytes);
-        if (reason.empty()) reason = claim_room(part, bytes);
+      const auto require_none = [&](const std::string& reason) {
         if (!reason.empty()) throw RunError(fmt::format("there is no room for {} ({})", part, reason));
       };
+      require_none(file_limit_reason(bytes));
+      require_none(why_no_scratch());
+      if (rank != 0) return;
+      const auto claim = [&] { require_none(claim_room(part, bytes)); };
       const int made = open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
       if (made < 0) throw RunError(fmt::format("cannot create {} ({})", part, std::strerror(errno)));
       close(made);

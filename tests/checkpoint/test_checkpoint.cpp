@@ -38,7 +38,7 @@ TEST(ParallelCheckpoint, IsTheSameFileFromAnyRanksAndReadsOnAnyTiling) {
     // And it writes the same bytes again.
     const std::string copy = folder / ("alone" + std::to_string(rank_of()) + ".h5");
     Checkpoint again = checkpoint_of(deck, *alone);
-    again.progress.effort.seconds = written.progress.effort.seconds;
+    again.progress.effort.seconds = read.progress.effort.seconds;
     write_checkpoint(copy, again, alone->solver(), alone->state());
     EXPECT_TRUE(bytes_of(copy) == bytes_of(folder / "together.h5"));
 
@@ -230,17 +230,10 @@ TEST(ParallelCheckpoint, AFullDiskLosesNothing) {
           said = error.what();
         }
       }
-      const int failed = said.empty() ? 0 : 1;
-      EXPECT_EQ(agreed(failed), failed) << "ranks disagree";
-      // Rank 0 always writes; whether another does is up to MPI.
-      if (where <= 0) {
-        EXPECT_NE(said.find("there is no room"), std::string::npos) << said;
-      }
+      EXPECT_NE(said.find("there is no room"), std::string::npos) << said;
+      MPI_Barrier(MPI_COMM_WORLD);
       EXPECT_FALSE(fs::exists(path + ".part"));
-      EXPECT_EQ(check_seal(path, MPI_COMM_WORLD).damage, "");
-      if (failed) {
-        EXPECT_TRUE(bytes_of(path) == good);
-      }
+      EXPECT_TRUE(bytes_of(path) == good);
       MPI_Barrier(MPI_COMM_WORLD);
     }
   }
