@@ -55,7 +55,8 @@ long count_bad_cells(const ShallowWater& solver, const State& state) {
   return bad;
 }
 
-std::optional<BadCell> first_bad_cell(const ShallowWater& solver, const State& state) {
+std::vector<BadCell> bad_cells(const ShallowWater& solver, const State& state) {
+  std::vector<BadCell> found;
   const Grid& grid = solver.grid();
   const int size = grid.tile_cells(), levels = static_cast<int>(state.extent(1)),
             variables = static_cast<int>(state.extent(2));
@@ -96,12 +97,10 @@ std::optional<BadCell> first_bad_cell(const ShallowWater& solver, const State& s
               bad.field = names[variable];
               bad.value = value;
           }
-          const LonLat at = to_lonlat(to_cartesian(grid.centre(cell)));
-          bad.longitude = at.longitude * 45 / kQuarterPi;
-          bad.latitude = at.latitude * 45 / kQuarterPi;
-          return bad;
+          bad.centre = to_cartesian(grid.centre(cell));
+          found.push_back(bad);
         }
-  return std::nullopt;
+  return found;
 }
 
 }  // namespace tramontane

@@ -1,7 +1,6 @@
 /// Finds cells whose state no longer means anything: cheap enough to run after every step.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,18 +13,19 @@ std::vector<std::string> variable_names(int count);
 
 /// A cell with a depth that is not positive, or any variable that is not finite.
 struct BadCell {
-  long number;                 ///< tile * cells per tile + j * tile cells + i: the order in which cells are looked at
-  int tile, level;             ///< tile number over all ranks
-  int j, i;                    ///< in the tile
-  std::string field;           ///< "depth", "velocity along alpha", "velocity along beta" or the variable's name
-  double value;                ///< of that field: m, m s-1, or the variable's own units
-  double longitude, latitude;  ///< of the centre, degrees
+  long number;        ///< tile * cells per tile + j * tile cells + i: the order in which cells are looked at
+  int tile, level;    ///< tile number over all ranks
+  int j, i;           ///< in the tile
+  std::string field;  ///< "depth", "velocity along alpha", "velocity along beta" or the variable's name
+  double value;       ///< of that field: m, m s-1, or the variable's own units
+  Vector3 centre;     ///< on the unit sphere
 };
 
 /// Number of bad cells among this rank's, all levels; one pass over the interior. Local.
 long count_bad_cells(const ShallowWater& solver, const State& state);
 
-/// The one of lowest number, described; nothing when all are good. Copies the state to the host. Local.
-std::optional<BadCell> first_bad_cell(const ShallowWater& solver, const State& state);
+/// All bad cells of this rank in the order of their numbers, one entry a cell and level. Copies the state to the host.
+/// Local.
+std::vector<BadCell> bad_cells(const ShallowWater& solver, const State& state);
 
 }  // namespace tramontane

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <climits>
 #include <cmath>
+#include <limits>
 
 namespace tramontane {
 
@@ -24,7 +24,7 @@ void StateWatch::start(const State& state, double time_seconds, StepFlags mine) 
   time_ = time_seconds;
   const bool bad = count_bad_cells(solver_, state) > 0;
   // Found now, while the trouble is where it began: a step later it has spread.
-  if (bad) bad_ = first_bad_cell(solver_, state);
+  if (bad) bad_ = bad_cells(solver_, state);
   message_->sent[0] = bad ? 1 : 0;
   message_->sent[1] = mine.stop ? 1 : 0;
   message_->sent[2] = mine.checkpoint ? 1 : 0;
@@ -41,30 +41,46 @@ StepFlags StateWatch::finish() {
 }
 
 void StateWatch::report() {
-  // The bad cell of lowest number over all ranks names the place; its owner tells the others.
+  double sums[4] = {0, 0, 0, static_cast<double>(bad_.size())};
+  for (const BadCell& cell : bad_) {
+    sums[0] += cell.centre.x;
+    sums[1] += cell.centre.y;
+    sums[2] += cell.centre.z;
+  }
+  MPI_Allreduce(MPI_IN_PLACE, sums, 4, MPI_DOUBLE, MPI_SUM, comm_.get());
+  const Vector3 middle{sums[0], sums[1], sums[2]};
   struct {
-    long number;
+    double away;
     int rank;
-  } first{bad_ ? bad_->number : LONG_MAX, comm_.rank()};
-  MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_LONG_INT, MPI_MINLOC, comm_.get());
+  } nearest{std::numeric_limits<double>::infinity(), comm_.rank()};
+  const BadCell* named = nullptr;
+  for (const BadCell& cell : bad_)
+    if (-dot(cell.centre, middle) < nearest.away) {
+      nearest.away = -dot(cell.centre, middle);
+      named = &cell;
+    }
+  MPI_Allreduce(MPI_IN_PLACE, &nearest, 1, MPI_DOUBLE_INT, MPI_MINLOC, comm_.get());
   std::string text;
-  if (first.rank == comm_.rank() && bad_) {
-    const bool is_length = bad_->field == "depth", is_speed = bad_->field.starts_with("velocity");
-    const std::string value = std::isnan(bad_->value) ? "NaN"
-                                                      : fmt::format("{:.4g}{}", bad_->value,
-                                                                    is_length  ? " m"
-                                                                    : is_speed ? " m/s"
-                                                                               : "");
+  if (nearest.rank == comm_.rank() && named) {
+    const bool is_length = named->field == "depth", is_speed = named->field.starts_with("velocity");
+    const std::string value = std::isnan(named->value) ? "NaN"
+                                                       : fmt::format("{:.4g}{}", named->value,
+                                                                     is_length  ? " m"
+                                                                     : is_speed ? " m/s"
+                                                                                : "");
+    const LonLat at = to_lonlat(named->centre);
     text = fmt::format(
-        "the solver on C{} blew up at {:.4f} h: {} is {} at tile {}, cell ({}, {}), {:.2f} E {:.2f} N{}; "
-        "lower time.cfl",
-        solver_.grid().n(), time_ / 3600, bad_->field, value, bad_->tile, bad_->j, bad_->i, bad_->longitude,
-        bad_->latitude, solver_.levels() > 1 ? fmt::format(", level {}", bad_->level) : std::string());
+        "the solver on C{} blew up at {:.4f} h: {} is {} at tile {}, cell ({}, {}), {:.2f} E {:.2f} N{}{}; lower "
+        "time.cfl",
+        solver_.grid().n(), time_ / 3600, named->field, value, named->tile, named->j, named->i,
+        at.longitude * 45 / kQuarterPi, at.latitude * 45 / kQuarterPi,
+        solver_.levels() > 1 ? fmt::format(", level {}", named->level) : std::string(),
+        sums[3] > 1 ? fmt::format(", in the middle of {:.0f} bad cells", sums[3]) : std::string());
   }
   int length = static_cast<int>(text.size());
-  MPI_Bcast(&length, 1, MPI_INT, first.rank, comm_.get());
+  MPI_Bcast(&length, 1, MPI_INT, nearest.rank, comm_.get());
   text.resize(length);
-  MPI_Bcast(text.data(), length, MPI_CHAR, first.rank, comm_.get());
+  MPI_Bcast(text.data(), length, MPI_CHAR, nearest.rank, comm_.get());
   throw RunError(text);
 }
 

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "ml/mpi_deadline.hpp"
 #include "physics/state_check.hpp"
@@ -31,8 +31,9 @@ class StateWatch {
   void start(const State& state, double time_seconds, StepFlags mine);
 
   /// Waits for what start() began and returns the agreed flags; all false when there was no start() since.
-  /// Throws RunError on every rank, naming field, tile, cell, place and time, when any rank saw a bad cell, and when
-  /// the deadline passed.
+  /// Throws RunError on every rank when any rank saw a bad cell, naming field, tile, cell, place and time, and when the
+  /// deadline passed. Trouble spreads by a stencil at every stage of a step, so of several bad cells the one nearest to
+  /// their middle is named.
   StepFlags finish();
 
  private:
@@ -47,7 +48,7 @@ class StateWatch {
   OwnedCommunicator comm_;
   std::unique_ptr<Message> message_ = std::make_unique<Message>();
   std::vector<MPI_Request> request_;  ///< empty or the one under way
-  std::optional<BadCell> bad_;
+  std::vector<BadCell> bad_;          ///< of the last state looked at
   double time_ = 0;
 };
 

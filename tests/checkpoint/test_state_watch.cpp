@@ -29,7 +29,7 @@ TEST(StateCheck, FindsEveryKindOfBadCellInEveryPlace) {
     const auto simulation = make_simulation(deck, MPI_COMM_SELF, tiles);
     const ShallowWater& solver = simulation->solver();
     EXPECT_EQ(count_bad_cells(solver, simulation->state()), 0);
-    EXPECT_FALSE(first_bad_cell(solver, simulation->state()));
+    EXPECT_TRUE(bad_cells(solver, simulation->state()).empty());
     const double dry = -solver.gravity() * 1e5;  // far below any ground
     for (const PanelCell cell : {PanelCell{0, 0, 0}, PanelCell{3, 11, 4}, PanelCell{5, 11, 11}})
       for (int variable = 0; variable < 3; ++variable)
@@ -38,9 +38,10 @@ TEST(StateCheck, FindsEveryKindOfBadCellInEveryPlace) {
           const auto again = make_simulation(deck, MPI_COMM_SELF, tiles);
           set_cell(*again, cell, variable, value);
           EXPECT_EQ(count_bad_cells(again->solver(), again->state()) > 0, is_bad) << variable << " " << value;
-          const auto bad = first_bad_cell(again->solver(), again->state());
-          ASSERT_EQ(bad.has_value(), is_bad);
+          const auto all = bad_cells(again->solver(), again->state());
+          ASSERT_EQ(all.size(), is_bad ? 1u : 0u);
           if (!is_bad) continue;
+          const BadCell* const bad = &all[0];
           EXPECT_EQ(bad->field, variable == 0   ? "depth"
                                 : variable == 1 ? "velocity along alpha"
                                                 : "velocity along beta");
@@ -75,7 +76,8 @@ TEST(ParallelStateWatch, NamesFieldTileCellPlaceAndTimeOnEveryRank) {
   watch.start(simulation->state(), 0, {});
   EXPECT_NO_THROW(watch.finish());
   set_cell(*simulation, kPlace, 0, -simulation->solver().gravity() * 1e5);
-  set_cell(*simulation, {4, 0, 0}, 1, kNan);  // a tile of higher number
+  // Neighbours on both sides: it is in their middle.
+  for (int side : {-1, 1}) set_cell(*simulation, {kPlace.panel, kPlace.j, kPlace.i + side}, 1, kNan);
   watch.start(simulation->state(), 9 * 3600.0, {});
   try {
     watch.finish();
@@ -83,8 +85,8 @@ TEST(ParallelStateWatch, NamesFieldTileCellPlaceAndTimeOnEveryRank) {
   } catch (const RunError& error) {
     const std::string said = error.what();
     // Panel 1, tiles of 4 x 4 cells: row 2, column 0 of the panel's nine tiles.
-    for (const char* word :
-         {"C12", "blew up at 9.0000 h", "depth is -", " m at tile 15, cell (0, 3)", "71.25 E 17.82 N"})
+    for (const char* word : {"C12", "blew up at 9.0000 h", "depth is -", " m at tile 15, cell (0, 3)",
+                             "71.25 E 17.82 N", "in the middle of 3 bad cells"})
       EXPECT_NE(said.find(word), std::string::npos) << word << "\n" << said;
   }
 }

@@ -156,8 +156,8 @@ TEST_F(Restart, WithBrokenOutputSaysSoAndKeepsIt) {
   ASSERT_EQ(rest.code, 0) << rest.err;
   EXPECT_NE(rest.err.find("solver.nc can not be continued"), std::string::npos) << rest.err;
   EXPECT_EQ(read_text(folder_ + "/solver.nc.broken"), broken);
-  // The new file holds the records after the first day; the other file all of them.
-  EXPECT_EQ(datasets_of(folder_ + "/solver.nc").at("time").size(), 2 * sizeof(double));
+  // The last checkpoint is of 20 h: the new file holds the records of 24, 36 and 48 h; the other file all of them.
+  EXPECT_EQ(datasets_of(folder_ + "/solver.nc").at("time").size(), 3 * sizeof(double));
   EXPECT_TRUE(datasets_of(folder_ + "/solver_latlon.nc") == datasets_of(whole() + "/solver_latlon.nc"));
 }
 
@@ -178,7 +178,10 @@ TEST_F(Restart, RefusesWhatDoesNotFit) {
   expect_refused(resume + "auto --set initial.mean_depth=9000", {"another orography, mean depth or rotation"});
   expect_refused(resume + "auto --set initial.case=rest", {"began from the case winds", "initial.case = winds"});
   expect_refused(resume + "/no/checkpoint.h5", {"checkpoint.resume = /no/checkpoint.h5", "no such file"});
-  expect_refused(resume + "auto --set surrogate.kind=correction", {"checkpoint.resume", "solver alone"});
+  expect_refused(resume +
+                     "auto --set grid.n=24 --set surrogate.coarse_n=12 --set surrogate.kind=correction --set "
+                     "learner.watermark=20",
+                 {"checkpoint.resume", "solver alone"});
   expect_refused(" --set checkpoint.keep=0", {"checkpoint.keep expects a whole number, at least 1"});
 }
 
@@ -208,7 +211,7 @@ TEST_F(Restart, AFullDiskStopsNoRun) {
   std::ofstream(folder_ + "/checkpoints/ballast") << std::string(40000, 'x');  // room for one, not for two
   const Job job = run_job(scratch_, "job", 2, arguments());
   EXPECT_EQ(job.code, 0) << job.err;
-  EXPECT_NE(job.err.find("no checkpoint at 10.00 h, the run goes on: there is no room for"), std::string::npos)
+  EXPECT_NE(job.err.find("no checkpoint at 10.01 h, the run goes on: there is no room for"), std::string::npos)
       << job.err;
   EXPECT_NE(job.err.find("the last good one is " + folder_ + "/checkpoints/checkpoint-"), std::string::npos) << job.err;
   const auto left = checkpoints();
