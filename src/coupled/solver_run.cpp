@@ -56,7 +56,7 @@ class SolverOutput {
     const std::string cube = deck.output.dir + "/solver.nc", latlon = deck.output.dir + "/solver_latlon.nc";
     const hsize_t n = tiling.n;
     if (resumed && can_continue(cube, {kPanels, n, n}, resumed->records, *resumed)) {
-      cube_ = std::make_unique<CfWriter>(cube, comm_, tiling, output_variables(), resumed->records);
+      cube_ = std::make_unique<CfWriter>(cube, comm_, tiling, resumed->records, output_variables());
     } else {
       cube_ = std::make_unique<CfWriter>(cube, comm_, tiling, cubed_sphere_cf_grid(tiling.n), output_variables(),
                                          provenance_attributes("Tramontane solver run", "run", deck_text));
@@ -68,8 +68,8 @@ class SolverOutput {
     const LatLonGrid regular = LatLonGrid::regular(deck.output.latlon);
     const Remap remap = [this](const std::vector<double>& field) { return remap_->apply(field); };
     if (resumed && can_continue(latlon, {regular.lat.size(), regular.lon.size()}, resumed->latlon_records, *resumed)) {
-      latlon_ = std::make_unique<LatLonWriter>(latlon, comm_, tiling, regular, remap, output_variables(),
-                                               resumed->latlon_records);
+      latlon_ = std::make_unique<LatLonWriter>(latlon, comm_, tiling, regular, remap, resumed->latlon_records,
+                                               output_variables());
     } else {
       latlon_ = std::make_unique<LatLonWriter>(
           latlon, comm_, tiling, regular, remap, output_variables(),

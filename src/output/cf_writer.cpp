@@ -13,8 +13,8 @@ CfWriter::CfWriter(const std::string& path, MPI_Comm comm, const Tiling& tiling,
   file_.flush();
 }
 
-CfWriter::CfWriter(const std::string& path, MPI_Comm comm, const Tiling& tiling,
-                   const std::vector<CfVariable>& variables, int records)
+CfWriter::CfWriter(const std::string& path, MPI_Comm comm, const Tiling& tiling, int records,
+                   const std::vector<CfVariable>& variables)
     : file_(path, comm, tiling, "time", variables), variables_(variables), records_(records) {}
 
 void CfWriter::write_static(const CfVariable& variable, const std::vector<double>& tiles) {

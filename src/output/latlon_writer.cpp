@@ -140,7 +140,7 @@ LatLonWriter::LatLonWriter(const std::string& path, MPI_Comm comm, const Tiling&
 }
 
 LatLonWriter::LatLonWriter(const std::string& path, MPI_Comm comm, const Tiling& tiling, const LatLonGrid& grid,
-                           Remap remap, const std::vector<CfVariable>& variables, int records)
+                           Remap remap, int records, const std::vector<CfVariable>& variables)
     : path_(path),
       comm_(comm),
       tiling_(tiling),

@@ -25,7 +25,7 @@ class LatLonWriter {
                const std::string& time_units = "seconds since 2000-01-01 00:00:00");
   /// Continues a file that holds `records` records (see cut_to_records).
   LatLonWriter(const std::string& path, MPI_Comm comm, const Tiling& tiling, const LatLonGrid& grid, Remap remap,
-               const std::vector<CfVariable>& variables, int records);
+               int records, const std::vector<CfVariable>& variables);
   ~LatLonWriter();
 
   /// Appends one record: time in seconds, scalars on owned tiles by name, and the Cartesian velocity that the variables
