@@ -2,7 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <bit>
 #include <cmath>
+#include <stdexcept>
 
 namespace tramontane {
 
@@ -15,6 +19,21 @@ void keep_larger(Budgets& worst, const Budgets& drift) {
   keep_larger(worst.energy, drift.energy);
   keep_larger(worst.potential_enstrophy, drift.potential_enstrophy);
   keep_larger(worst.angular_momentum, drift.angular_momentum);
+}
+
+// Budgets holds numbers only, so that its numbers in order are all there is to keep of it.
+using BudgetNumbers = std::array<double, sizeof(Budgets) / sizeof(double)>;
+
+std::vector<double> numbers_of(const Budgets& budgets) {
+  const auto numbers = std::bit_cast<BudgetNumbers>(budgets);
+  return {numbers.begin(), numbers.end()};
+}
+
+Budgets from_numbers(const std::vector<double>& values) {
+  BudgetNumbers numbers{};
+  if (values.size() != numbers.size()) throw std::logic_error("another number of budgets");
+  std::copy(values.begin(), values.end(), numbers.begin());
+  return std::bit_cast<Budgets>(numbers);
 }
 }  // namespace
 
@@ -29,6 +48,19 @@ Budgets BudgetWatch::drift(Simulation& simulation) {
                       now.angular_momentum / start_.angular_momentum - 1};
   keep_larger(worst_, drift);
   return drift;
+}
+
+std::vector<double> BudgetWatch::start_values() const {
+  return numbers_of(start_);
+}
+
+std::vector<double> BudgetWatch::worst_values() const {
+  return numbers_of(worst_);
+}
+
+void BudgetWatch::restore(const std::vector<double>& start, const std::vector<double>& worst) {
+  start_ = from_numbers(start);
+  worst_ = from_numbers(worst);
 }
 
 void BudgetWatch::include(const BudgetWatch& other) {

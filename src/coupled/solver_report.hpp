@@ -19,6 +19,11 @@ class BudgetWatch {
   /// Of all drifts asked for, the one largest in magnitude, by quantity.
   const Budgets& worst() const { return worst_; }
 
+  /// The budgets at the start and the largest drifts as plain numbers, for a checkpoint, and back.
+  std::vector<double> start_values() const;
+  std::vector<double> worst_values() const;
+  void restore(const std::vector<double>& start, const std::vector<double>& worst);
+
  private:
   Budgets start_, worst_;
 };

@@ -1,14 +1,18 @@
 #include "src/coupled/solver_run.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <cmath>
+#include <filesystem>
 
 #include "physics/remap/conservative_remap.hpp"
+#include "src/checkpoint/checkpoint_store.hpp"
 #include "src/coupled/energy_meter.hpp"
 #include "src/coupled/initial_cases.hpp"
 #include "src/coupled/solver_report.hpp"
 #include "src/output/cf_writer.hpp"
+#include "src/output/continued_file.hpp"
 #include "src/output/latlon_writer.hpp"
 #include "src/output/metrics.hpp"
 #include "src/output/report.hpp"
@@ -34,23 +38,35 @@ const std::vector<CfVariable>& output_variables() {
 /// Writes the solver's fields to the CF file on the cubed sphere and, when asked for, to the regular grid.
 class SolverOutput {
  public:
-  SolverOutput(const Deck& deck, const std::string& deck_text, Simulation& simulation)
-      : simulation_(simulation),
-        comm_(simulation.solver().comm()),
-        cube_(deck.output.dir + "/solver.nc", comm_, simulation.grid().tiling(),
-              cubed_sphere_cf_grid(simulation.grid().n()), output_variables(),
-              provenance_attributes("Tramontane solver run", "run", deck_text)) {
-    cube_.write_static({"orography", "m", "height of the orography", "surface_altitude"},
-                       simulation.solver().orography());
+  /// @param resumed the checkpoint that the run continues from: files that an earlier run left are cut to it and
+  ///        continued; null when the run starts anew
+  SolverOutput(const Deck& deck, const std::string& deck_text, Simulation& simulation, const Checkpoint* resumed)
+      : simulation_(simulation), comm_(simulation.solver().comm()) {
+    MPI_Comm_rank(comm_, &rank_);
+    if (resumed) last_time_ = resumed->last_record;
+    const Tiling& tiling = simulation.grid().tiling();
+    const std::string cube = deck.output.dir + "/solver.nc", latlon = deck.output.dir + "/solver_latlon.nc";
+    const hsize_t n = tiling.n;
+    if (resumed && can_continue(cube, {kPanels, n, n}, resumed->records, *resumed)) {
+      cube_ = std::make_unique<CfWriter>(cube, comm_, tiling, resumed->records, output_variables());
+    } else {
+      cube_ = std::make_unique<CfWriter>(cube, comm_, tiling, cubed_sphere_cf_grid(tiling.n), output_variables(),
+                                         provenance_attributes("Tramontane solver run", "run", deck_text));
+      cube_->write_static({"orography", "m", "height of the orography", "surface_altitude"},
+                          simulation.solver().orography());
+    }
     if (deck.output.latlon <= 0) return;
-    int rank = 0;
-    MPI_Comm_rank(comm_, &rank);
-    if (rank == 0) remap_ = std::make_unique<LatLonRemap>(simulation.grid().n(), deck.output.latlon);
-    latlon_ = std::make_unique<LatLonWriter>(
-        deck.output.dir + "/solver_latlon.nc", comm_, simulation.grid().tiling(),
-        LatLonGrid::regular(deck.output.latlon),
-        [this](const std::vector<double>& field) { return remap_->apply(field); }, output_variables(),
-        provenance_attributes("Tramontane solver run, regular grid", "run", deck_text));
+    if (rank_ == 0) remap_ = std::make_unique<LatLonRemap>(simulation.grid().n(), deck.output.latlon);
+    const LatLonGrid regular = LatLonGrid::regular(deck.output.latlon);
+    const Remap remap = [this](const std::vector<double>& field) { return remap_->apply(field); };
+    if (resumed && can_continue(latlon, {regular.lat.size(), regular.lon.size()}, resumed->latlon_records, *resumed)) {
+      latlon_ = std::make_unique<LatLonWriter>(latlon, comm_, tiling, regular, remap, resumed->latlon_records,
+                                               output_variables());
+    } else {
+      latlon_ = std::make_unique<LatLonWriter>(
+          latlon, comm_, tiling, regular, remap, output_variables(),
+          provenance_attributes("Tramontane solver run, regular grid", "run", deck_text));
+    }
   }
 
   void write() {
@@ -61,14 +77,45 @@ class SolverOutput {
         {"u", wind.eastward},
         {"v", wind.northward},
         {"vorticity", relative_vorticity(simulation_.solver(), simulation_.state())}};
-    cube_.write(simulation_.time(), record);
+    cube_->write(simulation_.time(), record);
     if (latlon_) latlon_->write(simulation_.time(), record, fields.velocity);
+    last_time_ = simulation_.time();
+  }
+
+  /// Where the files stand, for a checkpoint.
+  void describe(Checkpoint& checkpoint) const {
+    checkpoint.records = cube_->records();
+    checkpoint.latlon_records = latlon_ ? latlon_->records() : 0;
+    checkpoint.last_record = last_time_;
   }
 
  private:
+  /// Whether the file now holds exactly the checkpoint's records. One that does not is set aside, and said.
+  bool can_continue(const std::string& path, const std::vector<hsize_t>& inner, std::int64_t records,
+                    const Checkpoint& checkpoint) const {
+    int good = 1;
+    collective_guard(comm_, [&] {
+      if (rank_ != 0) return;
+      std::vector<std::string> names;
+      for (const CfVariable& variable : output_variables()) names.push_back(variable.name);
+      const std::string reason = cut_to_records(path, names, inner, records, checkpoint.last_record);
+      if (reason.empty()) return;
+      good = 0;
+      const bool is_there = std::filesystem::exists(path);
+      if (is_there) set_aside(path);
+      if (records > 0)
+        spdlog::warn("{} can not be continued ({}): a new one begins after {:.2f} h{}", path, reason,
+                     checkpoint.last_record / 3600, is_there ? ", the old one is kept as " + path + ".broken" : "");
+    });
+    MPI_Bcast(&good, 1, MPI_INT, 0, comm_);
+    return good != 0;
+  }
+
   Simulation& simulation_;
   MPI_Comm comm_;
-  CfWriter cube_;
+  int rank_ = 0;
+  double last_time_ = 0;
+  std::unique_ptr<CfWriter> cube_;
   std::unique_ptr<LatLonRemap> remap_;
   std::unique_ptr<LatLonWriter> latlon_;
 };
@@ -82,6 +129,36 @@ void add_errors(nlohmann::ordered_json& values, const std::map<std::string, Erro
   }
 }
 
+/// Brings the simulation to where the checkpoint at `path` was taken. Throws InputError when it does not fit.
+Checkpoint resume(const std::string& path, const Deck& deck, Simulation& simulation, BudgetWatch& watch) {
+  const MPI_Comm comm = simulation.solver().comm();
+  Checkpoint own = describe(deck, simulation);
+  own.budgets_at_start = watch.start_values();
+  own.largest_drifts = watch.worst_values();
+  const Checkpoint checkpoint = read_checkpoint(path, comm);
+  check_fits(checkpoint, own, path);
+  read_checkpoint_state(path, simulation.solver(), simulation.state());
+  simulation.restore(checkpoint.progress);
+  watch.restore(checkpoint.budgets_at_start, checkpoint.largest_drifts);
+
+  int rank = 0;
+  MPI_Comm_rank(comm, &rank);
+  if (rank == 0) {
+    spdlog::info("continuing at {:.2f} h, after {} steps, from {}", checkpoint.progress.time / 3600,
+                 checkpoint.progress.effort.steps, path);
+    if (checkpoint.version != own.version)
+      spdlog::warn("{} was written by tramontane {}, this is {}: results may differ in the last digits", path,
+                   checkpoint.version, own.version);
+  }
+  const StepPlan& plan = checkpoint.progress.plan;
+  if (checkpoint.cfl != own.cfl || checkpoint.dt != own.dt || checkpoint.integrator != own.integrator) {
+    if (rank == 0)
+      spdlog::warn("the integrator or the time step is another one than in {}: steps are planned anew", path);
+    if (plan.steps > 0) simulation.plan(plan.end - checkpoint.progress.time);
+  }
+  return checkpoint;
+}
+
 }  // namespace
 
 int run_solver_alone(const CommandContext& context) {
@@ -90,26 +167,37 @@ int run_solver_alone(const CommandContext& context) {
   EnergyMeter energy;
   const auto grid =
       std::make_shared<const Grid>(Tiling(deck.grid.n, deck.grid.tiles_per_edge, context.size), context.rank);
-  const InitialRun start = start_initial_case(deck, grid, context.world);
-  Simulation* const simulation = start.simulation.get();
+  const InitialRun initial = start_initial_case(deck, grid, context.world);
+  Simulation* const simulation = initial.simulation.get();
   simulation->checked_rate();  // before an earlier run's files are replaced
+  BudgetWatch watch;
+  watch.start(*simulation);
+
+  CheckpointStore store(deck, context.world);
+  const std::optional<std::string> found = store.find();
+  std::optional<Checkpoint> resumed;
+  if (found) {
+    resumed = resume(*found, deck, *simulation, watch);
+    simulation->checked_rate();
+  }
+  store.open(found.value_or(""), simulation->time());
 
   const std::string deck_text = dump_deck(deck);
-  SolverOutput output(deck, deck_text, *simulation);
+  SolverOutput output(deck, deck_text, *simulation, resumed ? &*resumed : nullptr);
   std::unique_ptr<MetricsWriter> metrics;
   collective_guard(context.world, [&] {
     if (!context.is_root()) return;
     write_resolved_deck(deck);
-    metrics = std::make_unique<MetricsWriter>(deck.output.dir + "/metrics.jsonl");
+    const std::string path = deck.output.dir + "/metrics.jsonl";
+    if (resumed) cut_metrics(path, simulation->time());
+    metrics = std::make_unique<MetricsWriter>(path, resumed.has_value());
   });
-  BudgetWatch watch;
-  watch.start(*simulation);
   const auto report = [&] {
     const Budgets drift = watch.drift(*simulation);
     double fastest = 0;
     for (double speed : speed_of(simulation->fields())) fastest = std::max(fastest, speed);
     MPI_Allreduce(MPI_IN_PLACE, &fastest, 1, MPI_DOUBLE, MPI_MAX, context.world);
-    const auto errors = errors_now(start);
+    const auto errors = errors_now(initial);
     if (!metrics) return;
     nlohmann::ordered_json values = {{"time_seconds", simulation->time()},
                                      {"steps", simulation->effort().steps},
@@ -123,17 +211,48 @@ int run_solver_alone(const CommandContext& context) {
     metrics->write("solver", values);
   };
 
-  output.write();
-  report();
-  Progress progress("solver", deck.time.days * 24, "h", context.is_root());
-  const double end = deck.time.days * 86400;
-  bool stopped = false;
-  while (simulation->time() < end - 1e-6 && !stopped) {
-    simulation->advance(std::min(deck.output.every, end - simulation->time()));
+  Checkpoint next = describe(deck, *simulation);
+  const auto write_checkpoint = [&] {
+    next.progress = simulation->progress();
+    next.budgets_at_start = watch.start_values();
+    next.largest_drifts = watch.worst_values();
+    output.describe(next);
+    return store.write(next, simulation->solver(), simulation->state());
+  };
+
+  if (!resumed) {
     output.write();
     report();
-    progress.update(simulation->time() / 3600);
-    stopped = stop_requested(context.world);
+  }
+  const double start = simulation->time(), end = deck.time.days * 86400;
+  Progress progress(resumed ? fmt::format("solver after {:.4g} h", start / 3600) : "solver", (end - start) / 3600, "h",
+                    context.is_root());
+  const auto wishes = [&] { return StepFlags{stop_requested(), store.is_due_by_clock()}; };
+  bool stopped = false;
+  try {
+    while (simulation->under_way() || simulation->time() < end - 1e-6) {
+      if (!simulation->under_way()) simulation->plan(std::min(deck.output.every, end - simulation->time()));
+      StepFlags flags = simulation->step(wishes);
+      const bool is_output = !simulation->under_way();
+      if (is_output || flags.stop || flags.checkpoint || store.is_due(simulation->time())) {
+        // Nothing is written of a state that was not found good.
+        const StepFlags now = simulation->settle();
+        flags.stop |= now.stop;
+        flags.checkpoint |= now.checkpoint;
+      }
+      if (is_output) {
+        output.write();
+        report();
+      }
+      progress.update((simulation->time() - start) / 3600);
+      stopped = flags.stop && (simulation->under_way() || simulation->time() < end - 1e-6);
+      if ((stopped || flags.checkpoint || store.is_due(simulation->time())) && !write_checkpoint() && stopped)
+        throw RunError("the run was asked to stop, and its checkpoint could not be written (see the warning above)");
+      if (stopped) break;
+    }
+  } catch (const RunError& error) {
+    if (store.last().empty()) throw;
+    throw RunError(fmt::format("{}; the last good checkpoint is {}", error.what(), store.last()));
   }
   progress.finish();
 
@@ -143,7 +262,7 @@ int run_solver_alone(const CommandContext& context) {
   summary.deck = deck.file;
   summary.solver_ranks = context.size;
   summary.solver = solver_summary(*simulation, watch);
-  summary.solver->errors = errors_now(start);
+  summary.solver->errors = errors_now(initial);
   collective_guard(context.world, [&] {
     if (!context.is_root()) return;
     summary.wall_seconds = MPI_Wtime() - began;
@@ -156,9 +275,14 @@ int run_solver_alone(const CommandContext& context) {
         "mass drift {:.1e}",
         summary.solver->steps, summary.solver->dt_seconds, summary.solver->cell_updates_per_second,
         summary.solver->sypd, summary.solver->mass_drift);
-    make_report(deck);
+    if (!stopped) make_report(deck);
     check_conservation(*summary.solver);
   });
+  if (stopped && context.is_root())
+    spdlog::info(
+        "stopped by a signal at {:.2f} h: the checkpoint is {}; run the same command with --set "
+        "checkpoint.resume=auto to continue",
+        simulation->time() / 3600, store.last());
   return stopped ? kExitStopped : kExitDone;
 }
 

@@ -154,6 +154,10 @@ void check_deck(const Deck& deck, Command command, int world_size) {
     check_network(deck);
   }
   const RankLayout layout = rank_layout(deck, command, world_size);
+  if (deck.checkpoint.resume != "none" && (command != Command::run || coupled))
+    throw InputError(deck.where("checkpoint.resume") +
+                     "checkpoint.resume continues a run of the solver alone (tramontane run with surrogate.kind = "
+                     "none): set it to none");
   if (coupled) check_teaching(deck);
   if (coupled || command == Command::train) check_training(deck, layout);
   if (coupled || command == Command::forecast) {

@@ -102,6 +102,12 @@ struct ForecastDeck {
   double days = 5;
   int members = 1;
 };
+struct CheckpointDeck {
+  std::optional<double> every = 86400;  ///< s; empty: none by model time
+  std::optional<double> minutes;        ///< of wall clock; empty: none by wall clock
+  int keep = 2;
+  std::string resume = "none";  ///< none, auto or a path
+};
 struct OutputDeck {
   std::string dir = "runs/quickstart";
   double every = 6 * 3600;  ///< s
@@ -122,6 +128,7 @@ struct Deck {
   LearnerDeck learner;
   ForecastDeck forecast;
   OutputDeck output;
+  CheckpointDeck checkpoint;
 
   /// The file the deck was read from, as given by the user; empty for defaults.
   std::string file;

@@ -229,6 +229,28 @@ Key path_or_none(std::string name, Access at, std::string description) {
   return {name, "", description, "a path, or none", set, get};
 }
 
+/// Another row whose value is optional: the word none leaves it empty, anything else is read by `row`, made for a plain
+/// value of the same type.
+template <class Access, class Row>
+Key or_none(const Row& row, Access at) {
+  Key key = row([at](Deck & deck) -> auto& { return *at(deck); });
+  auto set = [at, plain = key.set](Deck& deck, const YAML::Node& node) {
+    const auto before = at(deck);
+    if (node.IsScalar() && node.Scalar() == "none") {
+      at(deck).reset();
+      return true;
+    }
+    at(deck).emplace();
+    if (plain(deck, node)) return true;
+    at(deck) = before;
+    return false;
+  };
+  auto get = [at, plain = key.get](const Deck& deck) {
+    return at(const_cast<Deck&>(deck)) ? plain(deck) : std::string("none");
+  };
+  return {key.name, key.unit, key.description, "none or " + key.expects, set, get};
+}
+
 /// A list of months or of texts; one element may stand without brackets.
 template <class Access>
 Key list(std::string name, std::string expects, Access at, std::string description) {
@@ -382,6 +404,22 @@ std::vector<Key> make_keys() {
       number("output.latlon", "degrees", within(0, 90), AT(output.latlon),
              "spacing of the longitude-latitude copy of a solver run; 0: none"),
       value("output.plots", "true or false", AT(output.plots), "make plots and report.html at the end"),
+
+      or_none(
+          [](auto at) {
+            return duration("checkpoint.every", above(0), at, "model time between checkpoints of a solver-only run");
+          },
+          AT(checkpoint.every)),
+      or_none(
+          [](auto at) {
+            return number("checkpoint.minutes", "min", above(0), at,
+                          "wall clock between checkpoints of a solver-only run");
+          },
+          AT(checkpoint.minutes)),
+      number("checkpoint.keep", "files", at_least(1), AT(checkpoint.keep),
+             "checkpoints kept in output.dir/checkpoints; older ones are removed"),
+      value("checkpoint.resume", "none, auto or a path", AT(checkpoint.resume),
+            "continue a solver-only run: auto takes the newest checkpoint of output.dir, if there is one"),
   };
 }
 

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "kernels/errors.hpp"
+#include "src/output/tile_order.hpp"
 
 namespace tramontane {
 
@@ -24,23 +25,6 @@ void describe(hid_t dataset, const CfVariable& variable) {
   write_attribute(dataset, "standard_name", variable.standard_name);
   write_attribute(dataset, "long_name", variable.long_name);
   write_attribute(dataset, "units", variable.units);
-}
-
-/// HDF5 walks a selection of the file in ascending offset, tiles lie one after the other: the positions in the tiles
-/// sorted by their offset in the global field.
-std::vector<std::size_t> order_in_file(const Tiling& tiling, int rank) {
-  const int size = tiling.tile_cells(), first = tiling.first_tile(rank), count = tiling.owned_count(rank);
-  std::vector<std::size_t> offsets, order;
-  for (int tile = first; tile < first + count; ++tile) {
-    const TilePlace place = tiling.place(tile);
-    for (int j = 0; j < size; ++j)
-      for (int i = 0; i < size; ++i)
-        offsets.push_back(tiling.global_offset({place.panel, place.tj * size + j, place.ti * size + i}));
-  }
-  order.resize(offsets.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return offsets[a] < offsets[b]; });
-  return order;
 }
 
 }  // namespace
@@ -61,20 +45,42 @@ void CfFile::together(const std::string& what, const Body& body) {
                                reason.empty() ? "on another rank" : reason));
 }
 
+void CfFile::open(bool anew) {
+  const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "open the file");
+  require(H5Pset_fapl_mpio(access, comm_, MPI_INFO_NULL), "open the file");
+  require(H5Pset_coll_metadata_write(access, true), "open the file");
+  // Every open object goes with the file, so that closing the writer always closes the file.
+  require(H5Pset_fclose_degree(access, H5F_CLOSE_STRONG), "open the file");
+  file_ = Handle(anew ? H5Fcreate(path_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access)
+                      : H5Fopen(path_.c_str(), H5F_ACC_RDWR, access),
+                 H5Fclose, "open the file");
+  collective_ = Handle(H5Pcreate(H5P_DATASET_XFER), H5Pclose, "open the file");
+  require(H5Pset_dxpl_mpio(collective_, H5FD_MPIO_COLLECTIVE), "open the file");
+}
+
+CfFile::CfFile(const std::string& path, MPI_Comm comm, const Tiling& tiling, const std::string& leading,
+               const std::vector<CfVariable>& fields)
+    : path_(path), comm_(comm), tiling_(tiling) {
+  MPI_Comm_rank(comm_, &rank_);
+  file_order_ = order_in_file(tiling_, rank_);
+  together("opening", [&] {
+    open(false);
+    const auto dataset = [&](const std::string& name) {
+      return Handle(H5Dopen2(file_, name.c_str(), H5P_DEFAULT), H5Dclose, "open the variable " + name);
+    };
+    lengths_[leading] = H5S_UNLIMITED;
+    scales_[leading] = dataset(leading);
+    for (const CfVariable& field : fields) fields_[field.name] = {dataset(field.name), {leading}};
+  });
+}
+
 CfFile::CfFile(const std::string& path, MPI_Comm comm, const Tiling& tiling, const CfGrid& grid,
                const std::vector<CfAttribute>& attributes)
     : path_(path), comm_(comm), tiling_(tiling) {
   MPI_Comm_rank(comm_, &rank_);
   file_order_ = order_in_file(tiling_, rank_);
   together("making", [&] {
-    const Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose, "open the file");
-    require(H5Pset_fapl_mpio(access, comm_, MPI_INFO_NULL), "open the file");
-    require(H5Pset_coll_metadata_write(access, true), "open the file");
-    // Every open object goes with the file, so that closing the writer always closes the file.
-    require(H5Pset_fclose_degree(access, H5F_CLOSE_STRONG), "open the file");
-    file_ = Handle(H5Fcreate(path_.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access), H5Fclose, "open the file");
-    collective_ = Handle(H5Pcreate(H5P_DATASET_XFER), H5Pclose, "open the file");
-    require(H5Pset_dxpl_mpio(collective_, H5FD_MPIO_COLLECTIVE), "open the file");
+    open(true);
     const Handle root(H5Gopen2(file_, "/", H5P_DEFAULT), H5Gclose, "open the file");
     write_attribute(root, "Conventions", "CF-1.8");
     for (const CfAttribute& attribute : attributes) write_attribute(root, attribute.name, attribute.value);

@@ -34,6 +34,10 @@ class CfFile {
   CfFile(const std::string& path, MPI_Comm comm, const Tiling& tiling, const CfGrid& grid,
          const std::vector<CfAttribute>& attributes);
 
+  /// Opens a file that an earlier run left, to go on writing the fields along their unlimited dimension `leading`.
+  CfFile(const std::string& path, MPI_Comm comm, const Tiling& tiling, const std::string& leading,
+         const std::vector<CfVariable>& fields);
+
   /// Adds a dimension with its coordinate variable; no values make an unlimited one.
   void add_dimension(const CfVariable& coordinate, const std::vector<double>& values,
                      const std::vector<CfAttribute>& attributes = {});
@@ -57,6 +61,8 @@ class CfFile {
     std::vector<std::string> leading;
   };
 
+  /// Opens the file on all ranks, a new one in the place of an old one or one that is there.
+  void open(bool anew);
   void write_grid(const CfGrid& grid);
   /// Writes a whole array from rank 0.
   void write_from_root(hid_t dataset, hid_t type, const void* data);

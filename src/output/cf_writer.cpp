@@ -13,6 +13,10 @@ CfWriter::CfWriter(const std::string& path, MPI_Comm comm, const Tiling& tiling,
   file_.flush();
 }
 
+CfWriter::CfWriter(const std::string& path, MPI_Comm comm, const Tiling& tiling, int records,
+                   const std::vector<CfVariable>& variables)
+    : file_(path, comm, tiling, "time", variables), variables_(variables), records_(records) {}
+
 void CfWriter::write_static(const CfVariable& variable, const std::vector<double>& tiles) {
   file_.add_field(variable, {});
   file_.write(variable.name, {}, tiles);

@@ -18,6 +18,10 @@ class CfWriter {
            const std::vector<CfVariable>& variables, const std::vector<CfAttribute>& attributes,
            const std::string& time_units = "seconds since 2000-01-01 00:00:00");
 
+  /// Continues a file that holds `records` records (see cut_to_records).
+  CfWriter(const std::string& path, MPI_Comm comm, const Tiling& tiling, int records,
+           const std::vector<CfVariable>& variables);
+
   /// Adds a field that does not change, such as the orography: owned tiles (owned, T, T).
   void write_static(const CfVariable& variable, const std::vector<double>& tiles);
 

@@ -68,6 +68,17 @@ struct LatLonWriter::File {
     require(H5Fflush(file, H5F_SCOPE_GLOBAL), "flush the file");
   }
 
+  /// A file that an earlier run left.
+  File(const std::string& path, const LatLonGrid& grid, const std::vector<CfVariable>& list)
+      : file(H5Fopen(path.c_str(), H5F_ACC_RDWR, H5P_DEFAULT), H5Fclose, "open the file"),
+        time(H5Dopen2(file, "time", H5P_DEFAULT), H5Dclose, "open the time"),
+        rows(grid.lat.size()),
+        columns(grid.lon.size()) {
+    for (const CfVariable& variable : list)
+      variables.emplace_back(H5Dopen2(file, variable.name.c_str(), H5P_DEFAULT), H5Dclose,
+                             "open the variable " + variable.name);
+  }
+
   static void describe(hid_t dataset, const CfVariable& variable) {
     write_attribute(dataset, "standard_name", variable.standard_name);
     write_attribute(dataset, "long_name", variable.long_name);
@@ -128,6 +139,19 @@ LatLonWriter::LatLonWriter(const std::string& path, MPI_Comm comm, const Tiling&
   on_root([&] { file_ = std::make_unique<File>(path_, grid, variables_, attributes, time_units); });
 }
 
+LatLonWriter::LatLonWriter(const std::string& path, MPI_Comm comm, const Tiling& tiling, const LatLonGrid& grid,
+                           Remap remap, int records, const std::vector<CfVariable>& variables)
+    : path_(path),
+      comm_(comm),
+      tiling_(tiling),
+      grid_(grid),
+      remap_(std::move(remap)),
+      variables_(variables),
+      records_(records) {
+  MPI_Comm_rank(comm_, &rank_);
+  on_root([&] { file_ = std::make_unique<File>(path_, grid, variables_); });
+}
+
 LatLonWriter::~LatLonWriter() = default;
 
 std::vector<double> LatLonWriter::to_grid(const std::vector<double>& tiles) {
@@ -160,9 +184,7 @@ void LatLonWriter::write(double time_seconds, const std::map<std::string, std::v
       if (found == fields.end()) throw std::logic_error("LatLonWriter::write: no field " + name);
       remapped = to_grid(found->second);
     }
-    on_root([&] {
-      File::append(file_->variables[k], records_, {file_->rows, file_->columns}, remapped.data());
-    });
+    on_root([&] { File::append(file_->variables[k], records_, {file_->rows, file_->columns}, remapped.data()); });
   }
   on_root([&] {
     File::append(file_->time, records_, {}, &time_seconds);

@@ -23,6 +23,9 @@ class LatLonWriter {
   LatLonWriter(const std::string& path, MPI_Comm comm, const Tiling& tiling, const LatLonGrid& grid, Remap remap,
                const std::vector<CfVariable>& variables, const std::vector<CfAttribute>& attributes,
                const std::string& time_units = "seconds since 2000-01-01 00:00:00");
+  /// Continues a file that holds `records` records (see cut_to_records).
+  LatLonWriter(const std::string& path, MPI_Comm comm, const Tiling& tiling, const LatLonGrid& grid, Remap remap,
+               int records, const std::vector<CfVariable>& variables);
   ~LatLonWriter();
 
   /// Appends one record: time in seconds, scalars on owned tiles by name, and the Cartesian velocity that the variables
@@ -30,6 +33,8 @@ class LatLonWriter {
   /// the poles are right.
   void write(double time_seconds, const std::map<std::string, std::vector<double>>& fields,
              const std::vector<double> (&velocity)[3]);
+
+  int records() const { return static_cast<int>(records_); }
 
  private:
   struct File;

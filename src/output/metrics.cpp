@@ -4,7 +4,8 @@
 
 namespace tramontane {
 
-MetricsWriter::MetricsWriter(const std::string& path) : path_(path), out_(path) {
+MetricsWriter::MetricsWriter(const std::string& path, bool append)
+    : path_(path), out_(path, append ? std::ios::app : std::ios::out) {
   if (!out_) throw RunError("cannot write " + path_);
 }
 

@@ -11,8 +11,8 @@ namespace tramontane {
 /// Writes one line a report and flushes it, so that a killed run leaves all its reports. Use on one rank.
 class MetricsWriter {
  public:
-  /// Replaces a file of that name. Throws RunError when it cannot be written.
-  explicit MetricsWriter(const std::string& path);
+  /// Replaces a file of that name, or goes on at its end. Throws RunError when it cannot be written.
+  explicit MetricsWriter(const std::string& path, bool append = false);
 
   /// Writes {"kind": kind, ...values}. Numbers that are not finite become null.
   void write(std::string_view kind, const nlohmann::ordered_json& values);

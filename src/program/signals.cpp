@@ -20,6 +20,8 @@ void catch_stop_signals() {
   sigemptyset(&action.sa_mask);
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGUSR1, &action, nullptr);
+  // A file that may not grow further (ulimit -f) is an error of the write, as a full disk is.
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 bool stop_requested() {

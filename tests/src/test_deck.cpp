@@ -175,7 +175,11 @@ TEST(Deck, DumpKeepsWhatWasSet) {
                                               "output.dir=out",
                                               "output.every=12h",
                                               "output.latlon=5",
-                                              "output.plots=false"};
+                                              "output.plots=false",
+                                              "checkpoint.every=none",
+                                              "checkpoint.minutes=20.5",
+                                              "checkpoint.keep=3",
+                                              "checkpoint.resume=auto"};
   const Deck deck = parse_deck("", "deck.yaml", overrides), defaults;
   const Deck again = parse_deck(dump_deck(deck), "dump.yaml");
   for (const Key& key : deck_keys()) {

@@ -1,0 +1,270 @@
+// A solver run that is stopped, killed or short of disk, and continued on other ranks and tiles: no bit may change.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cmath>
+#include <fstream>
+#include <functional>
+#include <future>
+#include <random>
+#include <thread>
+
+#include "job.hpp"
+#include "src/checkpoint/checkpoint_store.hpp"
+#include "src/checkpoint/file_seal.hpp"
+#include "src/coupled/solver_report.hpp"
+
+namespace tramontane::testing {
+namespace {
+
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+/// Short steps, so that there is time to interrupt it: some 5000 steps.
+constexpr const char* kDeck =
+    "grid: {n: 12}\n"
+    "initial: {case: winds, month: 1983-01}\n"
+    "time: {days: 2, dt: 35}\n"
+    "surrogate: {kind: none}\n"
+    "stream: {deadline: 30s}\n"
+    "checkpoint: {every: 5h}\n"
+    "output: {every: 12h, latlon: 10, plots: false}\n";
+constexpr int kRecords = 5;
+
+template <class Condition>
+bool comes_true(const Condition& condition, std::chrono::seconds patience = 60s) {
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(5ms);
+  }
+  return true;
+}
+
+class Restart : public ::testing::Test {
+ protected:
+  /// The run that nothing interrupts, on two ranks.
+  static const std::string& whole() {
+    static const Scratch scratch("restart-whole");
+    static const std::string folder = [] {
+      const Job job = run_job(scratch, "whole", 2,
+                              "run " + scratch.write("deck.yaml", kDeck) + " --set output.dir=" + (scratch / "run"));
+      EXPECT_EQ(job.code, 0) << job.err;
+      return scratch / "run";
+    }();
+    return folder;
+  }
+
+  std::string arguments(const std::string& settings = "") const {
+    return "run " + deck_ + " --set output.dir=" + folder_ + settings;
+  }
+  std::vector<std::string> checkpoints() const { return list_checkpoints(folder_ + "/checkpoints"); }
+
+  /// Runs on two ranks and, once `ready`, hands the job's processes over.
+  Job interrupt(const std::function<bool()>& ready, const std::function<void(const std::map<pid_t, int>&)>& strike) {
+    auto job = std::async(std::launch::async, [&] { return run_job(scratch_, "interrupted", 2, arguments()); });
+    EXPECT_TRUE(comes_true(ready));
+    strike(processes_of(scratch_));
+    return job.get();
+  }
+
+  /// What was continued must be what the run that nothing interrupted left.
+  void expect_same_as_whole() {
+    EXPECT_TRUE(datasets_of(folder_ + "/solver.nc") == datasets_of(whole() + "/solver.nc"));
+    EXPECT_TRUE(datasets_of(folder_ + "/solver_latlon.nc") == datasets_of(whole() + "/solver_latlon.nc"));
+    const nlohmann::json mine = read_json(folder_ + "/summary.json")["solver"],
+                         theirs = read_json(whole() + "/summary.json")["solver"];
+    EXPECT_EQ(mine["steps"], theirs["steps"]);
+    EXPECT_EQ(mine["dt_seconds"], theirs["dt_seconds"]);
+    const auto lines = read_metrics(folder_ + "/metrics.jsonl"), others = read_metrics(whole() + "/metrics.jsonl");
+    ASSERT_EQ(lines.size(), others.size());
+    for (std::size_t k = 0; k < lines.size(); ++k) {
+      EXPECT_EQ(lines[k]["time_seconds"], others[k]["time_seconds"]);
+      EXPECT_EQ(lines[k]["steps"], others[k]["steps"]);
+      // Sums run tile by tile: other tiles, other round-off; some 50 units in the last place of a sum over 864 cells.
+      for (const char* drift : {"mass_drift", "energy_drift", "enstrophy_drift"})
+        EXPECT_NEAR(lines[k][drift].get<double>(), others[k][drift].get<double>(), 1e-14) << drift;
+    }
+    for (const char* drift : {"mass_drift", "energy_drift", "enstrophy_drift"})
+      EXPECT_NEAR(mine[drift].get<double>(), theirs[drift].get<double>(), 1e-14) << drift;
+    // And the state itself, beyond what the output shows.
+    EXPECT_TRUE(datasets_of(checkpoints().at(0)).at("state") ==
+                datasets_of(list_checkpoints(whole() + "/checkpoints").at(0)).at("state"));
+  }
+
+  Scratch scratch_{"restart"};
+  std::string deck_ = scratch_.write("deck.yaml", kDeck), folder_ = scratch_ / "run";
+};
+
+TEST_F(Restart, AfterASignalAtARandomMoment) {
+  ASSERT_GT(datasets_of(whole() + "/solver.nc").at("h").size(), kRecords * 6u * 12 * 12);
+  std::random_device random;
+  for (int signal_number : {SIGTERM, SIGUSR1}) {
+    const auto moment = std::chrono::milliseconds(random() % 400);
+    SCOPED_TRACE(std::to_string(signal_number) + " after " + std::to_string(moment.count()) + " ms");
+    fs::remove_all(folder_);
+    const Job job = interrupt([&] { return !read_text(folder_ + "/metrics.jsonl").empty(); },
+                              [&](const std::map<pid_t, int>& processes) {
+                                std::this_thread::sleep_for(moment);
+                                // One rank alone hears of SIGTERM; a batch system sends SIGUSR1 to all.
+                                for (const auto& [process, rank] : processes)
+                                  if (signal_number == SIGUSR1 || rank == 1) kill(process, signal_number);
+                              });
+    ASSERT_EQ(job.code, 4) << job.err;
+    const std::string newest = checkpoints().at(0);
+    EXPECT_NE(job.err.find("the checkpoint is " + newest), std::string::npos) << job.err;
+    EXPECT_NE(job.err.find("checkpoint.resume=auto"), std::string::npos) << job.err;
+    const Job rest =
+        run_job(scratch_, "rest", 3, arguments(" --set checkpoint.resume=auto --set grid.tiles_per_edge=3"));
+    ASSERT_EQ(rest.code, 0) << rest.err;
+    EXPECT_NE(rest.err.find("from " + newest), std::string::npos) << rest.err;
+    EXPECT_LE(checkpoints().size(), 2u);
+    expect_same_as_whole();
+  }
+}
+
+// Killed between two outputs: the run goes on from the older checkpoint when the newest is damaged.
+TEST_F(Restart, AfterAKillFromTheOlderCheckpoint) {
+  const Job job = interrupt([&] { return checkpoints().size() == 2; },
+                            [&](const std::map<pid_t, int>& processes) {
+                              for (const auto& [process, rank] : processes) kill(process, SIGKILL);
+                            });
+  EXPECT_NE(job.code, 0);
+  const auto left = checkpoints();
+  ASSERT_EQ(left.size(), 2u);
+  std::string bytes = read_text(left[0]);
+  bytes[bytes.size() * 3 / 4] ^= 16;
+  std::ofstream(left[0], std::ios::binary) << bytes;
+  std::ofstream(folder_ + "/metrics.jsonl", std::ios::app) << "{\"kind\": \"sol";  // a line cut off
+  const Job rest = run_job(scratch_, "rest", 1, arguments(" --set checkpoint.resume=auto"));
+  ASSERT_EQ(rest.code, 0) << rest.err;
+  EXPECT_NE(rest.err.find("the checkpoint " + left[0] + " is damaged"), std::string::npos) << rest.err;
+  EXPECT_NE(rest.err.find("from " + left[1]), std::string::npos) << rest.err;
+  expect_same_as_whole();
+}
+
+// What a kill in the middle of a write may leave: output that no longer opens.
+TEST_F(Restart, WithBrokenOutputSaysSoAndKeepsIt) {
+  const Job first = run_job(scratch_, "first", 2, arguments(" --set time.days=1"));
+  ASSERT_EQ(first.code, 0) << first.err;
+  const std::string broken = read_text(folder_ + "/solver.nc").substr(0, 5000);
+  std::ofstream(folder_ + "/solver.nc", std::ios::binary) << broken;
+  const Job rest = run_job(scratch_, "rest", 2, arguments(" --set checkpoint.resume=auto"));
+  ASSERT_EQ(rest.code, 0) << rest.err;
+  EXPECT_NE(rest.err.find("solver.nc can not be continued"), std::string::npos) << rest.err;
+  EXPECT_EQ(read_text(folder_ + "/solver.nc.broken"), broken);
+  // The last checkpoint is of 20 h: the new file holds the records of 24, 36 and 48 h; the other file all of them.
+  EXPECT_EQ(datasets_of(folder_ + "/solver.nc").at("time").size(), 3 * sizeof(double));
+  EXPECT_TRUE(datasets_of(folder_ + "/solver_latlon.nc") == datasets_of(whole() + "/solver_latlon.nc"));
+}
+
+TEST_F(Restart, RefusesWhatDoesNotFit) {
+  const Job first = run_job(scratch_, "first", 2, arguments(" --set time.days=0.5"));
+  ASSERT_EQ(first.code, 0) << first.err;
+  const auto before = contents_of(folder_);
+  const auto expect_refused = [&](const std::string& settings, const std::vector<std::string>& words) {
+    const Job job = run_job(scratch_, "refused", 2, arguments(settings));
+    EXPECT_EQ(job.code, 2) << job.err;
+    for (const std::string& word : words) EXPECT_NE(job.err.find(word), std::string::npos) << word << "\n" << job.err;
+    EXPECT_EQ(job.err.find("tramontane: error: "), job.err.rfind("tramontane: error: ")) << job.err;
+    EXPECT_EQ(job.err.find("HDF5-DIAG"), std::string::npos) << job.err;
+    EXPECT_TRUE(contents_of(folder_) == before) << "files were changed";
+  };
+  const std::string resume = " --set checkpoint.resume=";
+  expect_refused(resume + "auto --set grid.n=24", {"is a checkpoint of a grid of C12", "C24", "grid.n = 12"});
+  expect_refused(resume + "auto --set initial.mean_depth=9000", {"another orography, mean depth or rotation"});
+  expect_refused(resume + "auto --set initial.case=rest", {"began from the case winds", "initial.case = winds"});
+  expect_refused(resume + "/no/checkpoint.h5", {"checkpoint.resume = /no/checkpoint.h5", "no such file"});
+  expect_refused(resume +
+                     "auto --set grid.n=24 --set surrogate.coarse_n=12 --set surrogate.kind=correction --set "
+                     "learner.watermark=20",
+                 {"checkpoint.resume", "solver alone"});
+  expect_refused(" --set checkpoint.keep=0", {"checkpoint.keep expects a whole number, at least 1"});
+}
+
+/// A file system of its own, so small that it fills; needs the right to mount.
+class SmallDisk {
+ public:
+  explicit SmallDisk(const std::string& folder) : folder_(folder) {
+    fs::create_directories(folder_);
+    mounted_ =
+        geteuid() == 0 && std::system(("mount -t tmpfs -o size=160k tmpfs " + folder_ + " 2> /dev/null").c_str()) == 0;
+  }
+  ~SmallDisk() {
+    if (mounted_ && std::system(("umount " + folder_).c_str()) != 0) std::perror("umount");
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  bool mounted() const { return mounted_; }
+
+ private:
+  std::string folder_;
+  bool mounted_ = false;
+};
+
+TEST_F(Restart, AFullDiskStopsNoRun) {
+  const SmallDisk disk(folder_ + "/checkpoints");
+  if (!disk.mounted()) GTEST_SKIP() << "mounting a small disk needs rights that this user does not have";
+  std::ofstream(folder_ + "/checkpoints/ballast") << std::string(40000, 'x');  // room for one, not for two
+  const Job job = run_job(scratch_, "job", 2, arguments());
+  EXPECT_EQ(job.code, 0) << job.err;
+  EXPECT_NE(job.err.find("no checkpoint at 10.01 h, the run goes on: there is no room for"), std::string::npos)
+      << job.err;
+  EXPECT_NE(job.err.find("the last good one is " + folder_ + "/checkpoints/checkpoint-"), std::string::npos) << job.err;
+  const auto left = checkpoints();
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(check_seal(left[0], MPI_COMM_SELF).damage, "");
+  for (const auto& entry : fs::directory_iterator(folder_ + "/checkpoints"))
+    EXPECT_NE(entry.path().extension(), ".part") << entry.path();
+  EXPECT_TRUE(datasets_of(folder_ + "/solver.nc") == datasets_of(whole() + "/solver.nc"));
+}
+
+// A checkpoint that is whole but holds a state which no step can survive: a million m/s in one cell.
+TEST_F(Restart, ABlowUpIsNamedWithinAStepAndNeverKept) {
+  const std::string deck_text =
+      "grid: {n: 12}\n"
+      "initial: {case: williamson2, alpha_deg: 45}\n"
+      "time: {days: 1}\n"
+      "surrogate: {kind: none}\n"
+      "checkpoint: {every: 1min}\n"
+      "output: {every: 6h, latlon: 0, plots: false}\n";
+  const std::string path = scratch_.write("blow-up.yaml", deck_text);
+  const Deck deck = parse_deck(deck_text, path);
+  const auto grid = std::make_shared<const Grid>(Tiling(12, 1, 1), 0);
+  const AnalyticCase start = williamson2(std::acos(-1.0) / 4);
+  Simulation simulation(deck, grid, MPI_COMM_SELF, cell_means(*grid, start.orography), start.reference_height,
+                        start.rotation);
+  set_state(simulation.solver(), start, simulation.state());
+  simulation.plan(6 * 3600.0);
+  const double dt = simulation.progress().plan.dt;
+  const auto host = Kokkos::create_mirror_view_and_copy(HostSpace(), simulation.state());
+  // Panel 1, row 8, column 3 of C12: 71.25 E 17.82 N (tests/checkpoint/test_state_watch.cpp).
+  host(1, 0, 1, 8 + kHalo, 3 + kHalo) = 1e6 * simulation.solver().gravity() * 1e3;
+  Kokkos::deep_copy(simulation.state(), host);
+  BudgetWatch watch;
+  watch.start(simulation);
+  Checkpoint checkpoint = describe(deck, simulation);
+  checkpoint.budgets_at_start = watch.start_values();
+  checkpoint.largest_drifts = watch.worst_values();
+  const std::string bad = scratch_ / "bad.h5";
+  write_checkpoint(bad, checkpoint, simulation.solver(), simulation.state());
+
+  for (int ranks : {1, 3}) {
+    SCOPED_TRACE(std::to_string(ranks) + " ranks");
+    const Job job = run_job(scratch_, "job", ranks,
+                            "run " + path + " --set output.dir=" + folder_ + " --set checkpoint.resume=" + bad);
+    EXPECT_EQ(job.code, 3) << job.err;
+    for (const std::string& word :
+         {fmt::format("the solver on C12 blew up at {:.4f} h: ", dt / 3600), std::string(" at tile 1, cell ("),
+          std::string(" E "), "the last good checkpoint is " + bad})
+      EXPECT_NE(job.err.find(word), std::string::npos) << word << "\n" << job.err;
+    // One a minute was asked for, and none is there.
+    EXPECT_TRUE(checkpoints().empty());
+  }
+}
+
+}  // namespace
+}  // namespace tramontane::testing
