@@ -9,7 +9,7 @@ namespace tramontane {
 namespace {
 
 constexpr int kSources = kStencil * kStencil;
-constexpr int kVariables = 3;
+constexpr int kFirstVariables = 3;  // a scalar and a vector; scalars follow
 
 /// Interpolation of one ghost cell: owner cells and weights.
 struct GhostWeights {
@@ -62,39 +62,41 @@ auto mirror(Device& view) {
   return Kokkos::create_mirror_view(view);
 }
 
-void pack_state(const View<double*****>& state, const View<int*>& slots, const View<double**>& packed, int size) {
+void pack_state(const View<double*****>& state, const View<int*>& slots, const View<double**>& packed, int size,
+                int variables) {
   const int points = static_cast<int>(slots.extent(0)), levels = static_cast<int>(state.extent(1));
   Kokkos::parallel_for(
       "halo pack", Kokkos::RangePolicy<ExecutionSpace>(0, points), KOKKOS_LAMBDA(int k) {
         const int cell = slots(k), tile = cell / (size * size), j = cell / size % size, i = cell % size;
         for (int level = 0; level < levels; ++level)
-          for (int v = 0; v < kVariables; ++v)
-            packed(level * kVariables + v, k) = state(tile, level, v, j + kHalo, i + kHalo);
+          for (int v = 0; v < variables; ++v)
+            packed(level * variables + v, k) = state(tile, level, v, j + kHalo, i + kHalo);
       });
 }
 
-void copy_ghosts(const View<double*****>& state, const View<int* [4]>& copies, const View<double**>& pool) {
+void copy_ghosts(const View<double*****>& state, const View<int* [4]>& copies, const View<double**>& pool,
+                 int variables) {
   const int points = static_cast<int>(copies.extent(0)), levels = static_cast<int>(state.extent(1));
   Kokkos::parallel_for(
       "halo copy", Kokkos::RangePolicy<ExecutionSpace>(0, points), KOKKOS_LAMBDA(int k) {
         for (int level = 0; level < levels; ++level)
-          for (int v = 0; v < kVariables; ++v)
-            state(copies(k, 0), level, v, copies(k, 1), copies(k, 2)) = pool(level * kVariables + v, copies(k, 3));
+          for (int v = 0; v < variables; ++v)
+            state(copies(k, 0), level, v, copies(k, 1), copies(k, 2)) = pool(level * variables + v, copies(k, 3));
       });
 }
 
 void interpolate_ghosts(const View<double*****>& state, const View<int* [3]>& ghosts,
                         const View<int* [kSources]>& sources, const View<double* [5][kSources]>& weights,
-                        const View<double**>& pool) {
+                        const View<double**>& pool, int variables) {
   const int points = static_cast<int>(ghosts.extent(0)), levels = static_cast<int>(state.extent(1));
   Kokkos::parallel_for(
       "halo interpolate", Kokkos::RangePolicy<ExecutionSpace>(0, points), KOKKOS_LAMBDA(int k) {
         const int* source = &sources(k, 0);
         const double* w = &weights(k, 0, 0);
         for (int level = 0; level < levels; ++level) {
-          const double* e = &pool(level * kVariables, 0);
-          const double* a = &pool(level * kVariables + 1, 0);
-          const double* b = &pool(level * kVariables + 2, 0);
+          const double* e = &pool(level * variables, 0);
+          const double* a = &pool(level * variables + 1, 0);
+          const double* b = &pool(level * variables + 2, 0);
           double scalar = 0.0, alpha = 0.0, beta = 0.0;
           for (int s = 0; s < kSources; ++s) {
             const double qa = a[source[s]], qb = b[source[s]];
@@ -106,14 +108,21 @@ void interpolate_ghosts(const View<double*****>& state, const View<int* [3]>& gh
           state(tile, level, 0, j, i) = scalar;
           state(tile, level, 1, j, i) = alpha;
           state(tile, level, 2, j, i) = beta;
+          for (int v = kFirstVariables; v < variables; ++v) {
+            const double* q = &pool(level * variables + v, 0);
+            double sum = 0.0;
+            for (int s = 0; s < kSources; ++s) sum += w[s] * q[source[s]];
+            state(tile, level, v, j, i) = sum;
+          }
         }
       });
 }
 
 }  // namespace
 
-GhostCells::GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int levels, double deadline_seconds)
-    : grid_(std::move(grid)) {
+GhostCells::GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int levels, double deadline_seconds,
+                       int scalars)
+    : grid_(std::move(grid)), variables_(kFirstVariables + scalars) {
   const Tiling& tiling = grid_->tiling();
   const int n = tiling.n, size = tiling.tile_cells();
 
@@ -159,7 +168,7 @@ GhostCells::GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int leve
         const PanelCell c = cell_of(number);
         return ((tiling.tile_of(c) - grid_->first_tile()) * size + c.j % size) * size + c.i % size;
       },
-      levels * kVariables, deadline_seconds);
+      levels * variables_, deadline_seconds);
 
   copies_ = decltype(copies_)("halo copies", copies.size());
   auto copy_host = mirror(copies_);
@@ -193,14 +202,14 @@ GhostCells::GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int leve
 }
 
 void GhostCells::start(const View<double*****>& state) {
-  pack_state(state, exchange_->slots(), exchange_->packed(), grid_->tile_cells());
+  pack_state(state, exchange_->slots(), exchange_->packed(), grid_->tile_cells(), variables_);
   exchange_->start();
 }
 
 void GhostCells::finish(const View<double*****>& state) {
   exchange_->finish();
-  copy_ghosts(state, copies_, exchange_->pool());
-  interpolate_ghosts(state, ghosts_, sources_, weights_, exchange_->pool());
+  copy_ghosts(state, copies_, exchange_->pool(), variables_);
+  interpolate_ghosts(state, ghosts_, sources_, weights_, exchange_->pool(), variables_);
 }
 
 }  // namespace tramontane

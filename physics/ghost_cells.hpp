@@ -15,16 +15,19 @@ namespace tramontane {
 /// corner lie on the ground of a panel too and take the same path. See docs/design/solver.md.
 ///
 /// State layout: (tile, level, variable, j, i) with kHalo ghost cells on each side; variable 0 scalar, 1 and 2 the
-/// contravariant components of a vector; all weighted by sqrt_g.
+/// contravariant components of a vector, 3 and up further scalars (tracers); all weighted by sqrt_g.
 class GhostCells {
  public:
-  GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int levels, double deadline_seconds = 300.0);
+  /// @param scalars number of scalars that follow the vector
+  GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int levels, double deadline_seconds = 300.0,
+             int scalars = 0);
 
   void start(const View<double*****>& state);
   void finish(const View<double*****>& state);
 
  private:
   std::shared_ptr<const Grid> grid_;
+  int variables_;
   std::unique_ptr<PointExchange> exchange_;
   View<int* [4]> copies_;                           ///< (ghost, {tile, j, i, pool position})
   View<int* [3]> ghosts_;                           ///< (ghost, {tile, j, i}) of the interpolated ghosts

@@ -9,7 +9,7 @@ ShallowWater::ShallowWater(std::shared_ptr<const Grid> grid, MPI_Comm comm, cons
       comm_(comm),
       options_(std::move(options)),
       orography_(orography),
-      ghosts_(grid_, comm, options_.levels, options_.deadline_seconds),
+      ghosts_(grid_, comm, options_.levels, options_.deadline_seconds, static_cast<int>(options_.tracers.size())),
       edges_(grid_, comm, options_.levels * kPrognostic, options_.deadline_seconds) {
   const int tiles = grid_->tile_count(), size = grid_->tile_cells(), levels = options_.levels;
   const int ghosted = size + 2 * kHalo;
@@ -36,11 +36,17 @@ ShallowWater::ShallowWater(std::shared_ptr<const Grid> grid, MPI_Comm comm, cons
   }
   Kokkos::deep_copy(coriolis_, host);
   interpolate_orography();
+  if (!options_.tracers.empty()) {
+    tracers_ = std::make_unique<TracerTransport>(grid_, comm_, levels, options_.tracers, ghosted_bottom_,
+                                                 options_.deadline_seconds);
+    mass_fluxes_ = tracers_->mass_fluxes();
+  }
 }
 
 State ShallowWater::make_state(const std::string& name) const {
   const int ghosted = grid_->tile_cells() + 2 * kHalo;
-  return State(name, grid_->tile_count(), options_.levels, kPrognostic, ghosted, ghosted);
+  return State(name, grid_->tile_count(), options_.levels, kPrognostic + static_cast<int>(options_.tracers.size()),
+               ghosted, ghosted);
 }
 
 void ShallowWater::interpolate_orography() {
@@ -167,6 +173,10 @@ void ShallowWater::stage(const State& out, double a, const State& begin, double 
   beta_fluxes();
   edges_.finish();
   edge_fluxes();
+  if (tracers_) {
+    tracers_->reconstruct(state);
+    tracers_->advance(out, a, begin, b, state, c, forcing_);
+  }
   update(out, a, begin, b, state, c);
 }
 

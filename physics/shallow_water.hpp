@@ -18,14 +18,12 @@
 #include "physics/ghost_cells.hpp"
 #include "physics/grid.hpp"
 #include "physics/panel_edges.hpp"
+#include "physics/tracer_transport.hpp"
 
 namespace tramontane {
 
-/// Number of prognostic variables.
+/// Number of prognostic variables of the flow; tracers follow them, see tracer_transport.hpp.
 inline constexpr int kPrognostic = 3;
-
-/// State of the tiles of one rank: (tile, level, variable, j, i) with kHalo ghost cells on every side.
-using State = View<Real*****>;
 
 /// What fixes the equations beside the grid.
 struct ShallowWaterOptions {
@@ -33,6 +31,7 @@ struct ShallowWaterOptions {
   double reference = 0.0;  ///< reference geopotential, m2 s-2
   double gravity = kGravity;
   Vector3 rotation{0.0, 0.0, kEarthRotation};  ///< angular velocity of the sphere, s-1: f = 2 rotation . r
+  std::vector<TracerOptions> tracers;       ///< variables kPrognostic and up of the state
   double deadline_seconds = 300.0;          ///< longest wait for another rank
 };
 
@@ -56,6 +55,8 @@ class ShallowWater {
 
   /// The same with ghost cells, (tile, ghosted j, ghosted i).
   const View<double***>& ghosted_bottom() const { return ghosted_bottom_; }
+
+  const std::vector<TracerOptions>& tracers() const { return options_.tracers; }
 
   State make_state(const std::string& name) const;
 
@@ -109,6 +110,8 @@ class ShallowWater {
   View<double*****> alpha_flux_;  ///< (tile, level, variable, j, face)
   View<double*****> beta_flux_;   ///< (tile, level, variable, face, i)
   View<double*****> forcing_;
+  std::unique_ptr<TracerTransport> tracers_;  ///< null without tracers
+  MassFluxes mass_fluxes_;                    ///< of the tracers; empty views without
 };
 
 }  // namespace tramontane

@@ -111,6 +111,8 @@ void ShallowWater::alpha_fluxes() {
   const FaceMetric metric = grid_->alpha_faces();
   const TileOrigin origin = tile_origin(*grid_);
   const double reference = options_.reference;
+  const auto mass = mass_fluxes_.alpha;
+  const bool keep_mass = mass.size() > 0;
 
   for_rows(
       "alpha fluxes", tiles * levels * size, KOKKOS_LAMBDA(const RowMember& team, int flat) {
@@ -129,6 +131,8 @@ void ShallowWater::alpha_fluxes() {
         Row n0 = &metric.pressure_n(0, row, column), n1 = &metric.pressure_n(1, row, column);
         Row t0 = &metric.pressure_t(0, row, column), t1 = &metric.pressure_t(1, row, column);
         Row h0 = &bottom(tile, 0, j, 0), h1 = &bottom(tile, 1, j, 0);
+        double* __restrict__ m0 = keep_mass ? &mass(tile, level, 0, j, 0) : nullptr;
+        double* __restrict__ m1 = keep_mass ? &mass(tile, level, 1, j, 0) : nullptr;
         simd_for(team, 0, size + 1, [&](int f) {
           const FaceFlux x = face_flux({upwind_left(e0, f), upwind_left(a0, f), upwind_left(b0, f)},
                                        {upwind_right(e0, f), upwind_right(a0, f), upwind_right(b0, f)},
@@ -139,6 +143,10 @@ void ShallowWater::alpha_fluxes() {
           out_e[f] = 0.5 * (x.e + y.e);
           out_a[f] = 0.5 * (x.normal + y.normal);
           out_b[f] = 0.5 * (x.tangential + y.tangential);
+          if (keep_mass) {
+            m0[f] = x.e;
+            m1[f] = y.e;
+          }
         });
       });
 }
@@ -150,6 +158,8 @@ void ShallowWater::beta_fluxes() {
   const FaceMetric metric = grid_->beta_faces();
   const TileOrigin origin = tile_origin(*grid_);
   const double reference = options_.reference;
+  const auto mass = mass_fluxes_.beta;
+  const bool keep_mass = mass.size() > 0;
 
   for_rows(
       "beta fluxes", tiles * levels * (size + 1), KOKKOS_LAMBDA(const RowMember& team, int flat) {
@@ -173,6 +183,7 @@ void ShallowWater::beta_fluxes() {
           Row pressure_n = &metric.pressure_n(g, row, column), pressure_t = &metric.pressure_t(g, row, column);
           Row h = &bottom(tile, g, face, 0);
           const bool first = g == 0;
+          double* __restrict__ m = keep_mass ? &mass(tile, level, g, face, 0) : nullptr;
           simd_for(team, 0, size, [&](int i) {
             const FaceFlux x =
                 face_flux({face_value(e0[i], e1[i], e2[i], e3[i], e4[i]), face_value(b0[i], b1[i], b2[i], b3[i], b4[i]),
@@ -183,6 +194,7 @@ void ShallowWater::beta_fluxes() {
             out_e[i] = (first ? 0.0 : out_e[i]) + 0.5 * x.e;
             out_a[i] = (first ? 0.0 : out_a[i]) + 0.5 * x.tangential;
             out_b[i] = (first ? 0.0 : out_b[i]) + 0.5 * x.normal;
+            if (keep_mass) m[i] = x.e;
           });
         }
       });
@@ -241,6 +253,8 @@ void ShallowWater::edge_fluxes() {
   const FaceMetric alpha_metric = grid_->alpha_faces(), beta_metric = grid_->beta_faces();
   const TileOrigin origin = tile_origin(*grid_);
   const double reference = options_.reference;
+  const auto alpha_mass = mass_fluxes_.alpha, beta_mass = mass_fluxes_.beta;
+  const bool keep_mass = alpha_mass.size() > 0;
 
   Kokkos::parallel_for(
       "edge fluxes", Kokkos::RangePolicy<ExecutionSpace>(0, edges_.count() / kGaussPoints), KOKKOS_LAMBDA(int pair) {
@@ -281,6 +295,9 @@ void ShallowWater::edge_fluxes() {
           // A sum of two is the same in either order, so a reversed neighbour gets the same bits.
           const double flow = 0.5 * (mass[0] + mass[1]);
           const int face = p.side == kWest || p.side == kSouth ? 0 : size;
+          for (int g = 0; keep_mass && g < kGaussPoints; ++g)
+            (p.side == kWest || p.side == kEast ? alpha_mass(p.tile, level, g, p.position, face)
+                                                : beta_mass(p.tile, level, g, face, p.position)) = mass[g];
           if (p.side == kWest || p.side == kEast) {
             alpha_flux(p.tile, level, 0, p.position, face) = flow;
             alpha_flux(p.tile, level, 1, p.position, face) = momentum_alpha;
