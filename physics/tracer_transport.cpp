@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "kernels/rows.hpp"
 #include "physics/shallow_water.hpp"
 
@@ -120,6 +122,98 @@ void face_values(Extents n, const View<Real*****>& beta_lines, const View<Real**
       });
 }
 
+/// Least and largest of three.
+KOKKOS_INLINE_FUNCTION double least(double x, double y, double z) {
+  const double w = x < y ? x : y;
+  return w < z ? w : z;
+}
+KOKKOS_INLINE_FUNCTION double largest(double x, double y, double z) {
+  const double w = x > y ? x : y;
+  return w > z ? w : z;
+}
+
+// Scales the face values of every cell towards its mean until those through which the cell loses mass, and what remains
+// in it, lie within the bounds. `rate` times a mass flux is what leaves through a Gauss point in the Euler step that
+// the stage is made of.
+void limit(Extents n, int t, const TracerOptions& tracer, const View<Real****>& mass,
+           const View<Real*****>& mixing_ratio, const MassFluxes& fluxes, const View<Real*****>& faces, double rate) {
+  const auto alpha = fluxes.alpha, beta = fluxes.beta;
+  const double lower = tracer.lower, upper = tracer.upper;
+  const bool local = tracer.limiter == TracerLimiter::local;
+  for_rows(
+      "tracer limiter", n.tiles * n.levels * n.size, KOKKOS_LAMBDA(const RowMember& team, int flat) {
+        const int tile = flat / (n.levels * n.size), level = flat / n.size % n.levels, j = flat % n.size;
+        auto q = [&](int side, int g) {
+          return &faces(tile, level, kFaceSlots * t + kGaussPoints * side + g, j + 1, 1);
+        };
+        OutRow w0 = q(kWest, 0), w1 = q(kWest, 1), e0 = q(kEast, 0), e1 = q(kEast, 1), s0 = q(kSouth, 0),
+               s1 = q(kSouth, 1), n0 = q(kNorth, 0), n1 = q(kNorth, 1);
+        Row f0 = &alpha(tile, level, 0, j, 0), f1 = &alpha(tile, level, 1, j, 0);
+        Row h0 = &beta(tile, level, 0, j, 0), h1 = &beta(tile, level, 1, j, 0);
+        Row k0 = &beta(tile, level, 0, j + 1, 0), k1 = &beta(tile, level, 1, j + 1, 0);
+        Row content = &mass(tile, level, j + kHalo, kHalo);
+        Row below = &mixing_ratio(tile, level, t, j + kHalo - 1, kHalo),
+            here = &mixing_ratio(tile, level, t, j + kHalo, kHalo),
+            above = &mixing_ratio(tile, level, t, j + kHalo + 1, kHalo);
+        simd_for(team, 0, n.size, [&](int i) {
+          const double mean = here[i];
+          double low = lower, high = upper;
+          if (local) {
+            const double around_low =
+                least(least(below[i - 1], below[i], below[i + 1]), least(here[i - 1], here[i], here[i + 1]),
+                      least(above[i - 1], above[i], above[i + 1]));
+            const double around_high =
+                largest(largest(below[i - 1], below[i], below[i + 1]), largest(here[i - 1], here[i], here[i + 1]),
+                        largest(above[i - 1], above[i], above[i + 1]));
+            low = low > around_low ? low : around_low;
+            high = high < around_high ? high : around_high;
+          }
+          double leaving = 0.0, carried = 0.0, smallest = mean, greatest = mean;
+          auto outflow = [&](double flux, double value) {
+            const bool leaves = flux > 0.0;
+            const double amount = leaves ? flux * rate : 0.0;
+            leaving += amount;
+            carried += amount * (value - mean);
+            smallest = leaves && value < smallest ? value : smallest;
+            greatest = leaves && value > greatest ? value : greatest;
+          };
+          outflow(-f0[i], w0[i]);
+          outflow(-f1[i], w1[i]);
+          outflow(f0[i + 1], e0[i]);
+          outflow(f1[i + 1], e1[i]);
+          outflow(-h0[i], s0[i]);
+          outflow(-h1[i], s1[i]);
+          outflow(k0[i], n0[i]);
+          outflow(k1[i], n1[i]);
+          // Mean of what stays behind; a cell that would be emptied keeps its mean everywhere.
+          const double staying = content[i] - leaving;
+          const bool emptied = !(staying > 0.0);
+          const double remainder = mean - carried / (emptied ? 1.0 : staying);
+          smallest = smallest < remainder ? smallest : remainder;
+          greatest = greatest > remainder ? greatest : remainder;
+          double scale = emptied ? 0.0 : 1.0;
+          // Room over need; a mean that round-off has put out of bounds has no room.
+          const double room_above = high > mean ? high - mean : 0.0, room_below = mean > low ? mean - low : 0.0;
+          const double need_above = greatest - mean, need_below = mean - smallest;
+          const double ratio_above = need_above > room_above ? room_above / need_above : 1.0;
+          const double ratio_below = need_below > room_below ? room_below / need_below : 1.0;
+          scale = least(scale, ratio_above, ratio_below);
+          const bool limited = scale < 1.0;
+          auto scaled = [&](double value) {
+            return static_cast<Real>(limited ? mean + scale * (value - mean) : value);
+          };
+          w0[i] = scaled(w0[i]);
+          w1[i] = scaled(w1[i]);
+          e0[i] = scaled(e0[i]);
+          e1[i] = scaled(e1[i]);
+          s0[i] = scaled(s0[i]);
+          s1[i] = scaled(s1[i]);
+          n0[i] = scaled(n0[i]);
+          n1[i] = scaled(n1[i]);
+        });
+      });
+}
+
 KOKKOS_INLINE_FUNCTION double upwind(double mass, double before, double behind) {
   return mass * (mass >= 0.0 ? before : behind);
 }
@@ -159,6 +253,18 @@ void update(Extents n, int t, const View<Real*****>& faces, const MassFluxes& fl
       });
 }
 
+// A cell gains mass at its own mixing ratio.
+void add_mass(Extents n, int t, const View<Real*****>& mixing_ratio, const View<Real*****>& added_mass,
+              const State& out, double c) {
+  for_rows(
+      "tracer of added mass", n.tiles * n.levels * n.size, KOKKOS_LAMBDA(const RowMember& team, int flat) {
+        const int tile = flat / (n.levels * n.size), level = flat / n.size % n.levels, j = flat % n.size;
+        OutRow result = &out(tile, level, kPrognostic + t, j + kHalo, kHalo);
+        Row ratio = &mixing_ratio(tile, level, t, j + kHalo, kHalo), added = &added_mass(tile, level, 0, j, 0);
+        simd_for(team, 0, n.size, [&](int i) { result[i] += static_cast<Real>(c * ratio[i] * added[i]); });
+      });
+}
+
 }  // namespace
 
 TracerTransport::TracerTransport(std::shared_ptr<const Grid> grid, MPI_Comm comm, int levels,
@@ -169,6 +275,10 @@ TracerTransport::TracerTransport(std::shared_ptr<const Grid> grid, MPI_Comm comm
       tracers_(std::move(tracers)),
       sides_(grid_, comm, levels, count(), deadline_seconds),
       bottom_(ghosted_bottom) {
+  for (const TracerOptions& tracer : tracers_)
+    if (!(tracer.lower <= tracer.upper))
+      throw InputError(fmt::format("tracer {}: the lower bound {:g} is not below the upper bound {:g}: exchange them",
+                                   tracer.name, tracer.lower, tracer.upper));
   const int tiles = grid_->tile_count(), size = grid_->tile_cells(), ghosted = size + 2 * kHalo;
   const int lines = kGaussPoints * (1 + count());
   fluxes_.alpha = View<Real*****>("mass flux across alpha", tiles, levels, kGaussPoints, size, size + 1);
@@ -191,10 +301,19 @@ void TracerTransport::advance(const State& out, double a, const State& begin, do
                               const View<Real*****>& added_mass) {
   const Extents n{grid_->tile_count(), levels_, grid_->tile_cells(), count()};
   const double per_angle = 1.0 / (grid_->radius() * grid_->spacing());
-  (void)added_mass;
+  // The stage is a times begin plus b times an Euler step of c / b seconds (Shu and Osher); a bare tendency has none.
+  const double euler_step = std::max(0.0, b > 0.0 ? c / b : c);
+  for (int t = 0; t < count(); ++t) {
+    const TracerOptions& tracer = tracers_[t];
+    if (tracer.limiter != TracerLimiter::none)
+      limit(n, t, tracer, mass_, mixing_ratio_, fluxes_, faces_, euler_step * per_angle / kGaussPoints);
+  }
   sides_.start(faces_);
   sides_.finish(faces_);
-  for (int t = 0; t < count(); ++t) update(n, t, faces_, fluxes_, out, a, begin, b, state, c, per_angle);
+  for (int t = 0; t < count(); ++t) {
+    update(n, t, faces_, fluxes_, out, a, begin, b, state, c, per_angle);
+    if (added_mass.size() > 0) add_mass(n, t, mixing_ratio_, added_mass, out, c);
+  }
 }
 
 }  // namespace tramontane
