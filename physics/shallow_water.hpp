@@ -57,6 +57,8 @@ class ShallowWater {
   const View<double***>& ghosted_bottom() const { return ghosted_bottom_; }
 
   const std::vector<TracerOptions>& tracers() const { return options_.tracers; }
+  /// Null without tracers.
+  const TracerTransport* tracer_transport() const { return tracers_.get(); }
 
   State make_state(const std::string& name) const;
 

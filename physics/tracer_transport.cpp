@@ -316,4 +316,28 @@ void TracerTransport::advance(const State& out, double a, const State& begin, do
   }
 }
 
+double TracerTransport::largest_outflow() const {
+  const int tiles = grid_->tile_count(), levels = levels_, size = grid_->tile_cells();
+  const auto alpha = fluxes_.alpha, beta = fluxes_.beta;
+  const auto mass = mass_;
+  const double scale = 1.0 / (grid_->radius() * grid_->spacing() * kGaussPoints);
+  double most = 0.0;
+  Kokkos::parallel_reduce(
+      "largest outflow", Kokkos::RangePolicy<ExecutionSpace>(0, tiles * levels * size * size),
+      KOKKOS_LAMBDA(int flat, double& greatest) {
+        const int i = flat % size, j = flat / size % size, level = flat / (size * size) % levels,
+                  tile = flat / (size * size * levels);
+        double leaving = 0.0;
+        for (int g = 0; g < kGaussPoints; ++g) {
+          const double flux[kSides] = {-alpha(tile, level, g, j, i), alpha(tile, level, g, j, i + 1),
+                                       -beta(tile, level, g, j, i), beta(tile, level, g, j + 1, i)};
+          for (double outward : flux) leaving += outward > 0.0 ? outward : 0.0;
+        }
+        const double share = scale * leaving / mass(tile, level, j + kHalo, i + kHalo);
+        if (share > greatest) greatest = share;
+      },
+      Kokkos::Max<double>(most));
+  return most;
+}
+
 }  // namespace tramontane

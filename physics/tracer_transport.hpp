@@ -61,6 +61,10 @@ class TracerTransport {
   void advance(const State& out, double a, const State& begin, double b, const State& state, double c,
                const View<Real*****>& added_mass);
 
+  /// Largest share of a cell's content that leaves it per second, s-1, over this rank's cells, in the last stage:
+  /// bounds need its product with the step to stay below one.
+  double largest_outflow() const;
+
  private:
   std::shared_ptr<const Grid> grid_;
   int levels_;

@@ -14,7 +14,24 @@ namespace tramontane::testing {
 
 using PointFunction = std::function<double(Vector3)>;
 
-/// A flow that carries tracers. The case must outlive nothing: it is copied.
+/// A jet that runs over a steep hill on a cube corner: waves everywhere, depth far from steady.
+inline AnalyticCase jet_over_hill() {
+  AnalyticCase c = williamson2(0.6);
+  const auto hill = [](Vector3 r) {
+    const Vector3 d = r - Vector3{0.6, 0.6, 0.5};
+    return 900.0 * std::exp(-20.0 * dot(d, d));
+  };
+  c.orography = hill;
+  c.state = [flow = c.state, hill](Vector3 r) {
+    PointState s = flow(r);
+    s.depth -= hill(r);
+    return s;
+  };
+  c.steady = false;
+  return c;
+}
+
+/// A flow that carries tracers.
 struct TracerFlow {
   AnalyticCase flow;
   std::shared_ptr<Grid> grid;
