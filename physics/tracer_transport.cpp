@@ -122,94 +122,105 @@ void face_values(Extents n, const View<Real*****>& beta_lines, const View<Real**
       });
 }
 
-/// Least and largest of three.
-KOKKOS_INLINE_FUNCTION double least(double x, double y, double z) {
-  const double w = x < y ? x : y;
-  return w < z ? w : z;
+/// What a cell gives away in an Euler step, and the extremes of its own reconstruction that the limiter looks at.
+struct Outflow {
+  double leaving, surplus;  ///< mass, and tracer beyond what that mass holds at the mean
+  double smallest, greatest;
+};
+
+KOKKOS_FORCEINLINE_FUNCTION Outflow through(Outflow o, double flux, double value, double mean) {
+  const bool leaves = flux > 0.0;
+  const double amount = leaves ? flux : 0.0, seen = leaves ? value : mean;
+  return {o.leaving + amount, o.surplus + amount * (value - mean), o.smallest < seen ? o.smallest : seen,
+          o.greatest > seen ? o.greatest : seen};
 }
-KOKKOS_INLINE_FUNCTION double largest(double x, double y, double z) {
-  const double w = x > y ? x : y;
-  return w > z ? w : z;
+
+/// Factor by which the face values must approach the mean so that they and the mean of what stays behind lie in bounds.
+/// A cell that would be emptied keeps its mean everywhere, as does a mean that round-off has put out of bounds.
+KOKKOS_FORCEINLINE_FUNCTION double limiting_factor(Outflow o, double rate, double content, double mean, double low,
+                                                   double high) {
+  const double staying = content - rate * o.leaving;
+  const bool emptied = !(staying > 0.0);
+  const double remainder = mean - rate * o.surplus / (emptied ? 1.0 : staying);
+  const double need_above = (o.greatest > remainder ? o.greatest : remainder) - mean;
+  const double need_below = mean - (o.smallest < remainder ? o.smallest : remainder);
+  const double room_above = high > mean ? high - mean : 0.0, room_below = mean > low ? mean - low : 0.0;
+  const double above = need_above > room_above ? room_above / need_above : 1.0;
+  const double below = need_below > room_below ? room_below / need_below : 1.0;
+  const double factor = above < below ? above : below;
+  return emptied ? 0.0 : factor;
+}
+
+// The bounds of every cell: its own mean and those of its eight neighbours, within the tracer's.
+void local_bounds(Extents n, int t, const TracerOptions& tracer, const View<Real*****>& mixing_ratio,
+                  const View<Real*****>& bounds) {
+  const double lower = tracer.lower, upper = tracer.upper;
+  for_rows(
+      "tracer bounds", n.tiles * n.levels * n.size, KOKKOS_LAMBDA(const RowMember& team, int flat) {
+        const int tile = flat / (n.levels * n.size), level = flat / n.size % n.levels, j = flat % n.size;
+        OutRow low = &bounds(tile, level, 0, j, 0), high = &bounds(tile, level, 1, j, 0);
+        simd_for(team, 0, n.size, [&](int i) {
+          low[i] = static_cast<Real>(upper);
+          high[i] = static_cast<Real>(lower);
+        });
+        for (int row = j - 1; row <= j + 1; ++row) {
+          Row q = &mixing_ratio(tile, level, t, row + kHalo, kHalo - 1);
+          simd_for(team, 0, n.size, [&](int i) {
+            const Real least = q[i] < q[i + 1] ? q[i] : q[i + 1], most = q[i] > q[i + 1] ? q[i] : q[i + 1];
+            const Real smallest = least < q[i + 2] ? least : q[i + 2], greatest = most > q[i + 2] ? most : q[i + 2];
+            low[i] = low[i] < smallest ? low[i] : smallest;
+            high[i] = high[i] > greatest ? high[i] : greatest;
+          });
+        }
+        simd_for(team, 0, n.size, [&](int i) {
+          low[i] = low[i] > lower ? low[i] : static_cast<Real>(lower);
+          high[i] = high[i] < upper ? high[i] : static_cast<Real>(upper);
+        });
+      });
+}
+
+void constant_bounds(const TracerOptions& tracer, const View<Real*****>& bounds) {
+  Kokkos::deep_copy(Kokkos::subview(bounds, Kokkos::ALL, Kokkos::ALL, 0, Kokkos::ALL, Kokkos::ALL), tracer.lower);
+  Kokkos::deep_copy(Kokkos::subview(bounds, Kokkos::ALL, Kokkos::ALL, 1, Kokkos::ALL, Kokkos::ALL), tracer.upper);
 }
 
 // Scales the face values of every cell towards its mean until those through which the cell loses mass, and what remains
 // in it, lie within the bounds. `rate` times a mass flux is what leaves through a Gauss point in the Euler step that
 // the stage is made of.
-void limit(Extents n, int t, const TracerOptions& tracer, const View<Real****>& mass,
-           const View<Real*****>& mixing_ratio, const MassFluxes& fluxes, const View<Real*****>& faces, double rate) {
+void limit(Extents n, int t, const View<Real****>& mass, const View<Real*****>& mixing_ratio,
+           const View<Real*****>& bounds, const MassFluxes& fluxes, const View<Real*****>& faces, double rate) {
   const auto alpha = fluxes.alpha, beta = fluxes.beta;
-  const double lower = tracer.lower, upper = tracer.upper;
-  const bool local = tracer.limiter == TracerLimiter::local;
   for_rows(
       "tracer limiter", n.tiles * n.levels * n.size, KOKKOS_LAMBDA(const RowMember& team, int flat) {
         const int tile = flat / (n.levels * n.size), level = flat / n.size % n.levels, j = flat % n.size;
-        auto q = [&](int side, int g) {
-          return &faces(tile, level, kFaceSlots * t + kGaussPoints * side + g, j + 1, 1);
-        };
-        OutRow w0 = q(kWest, 0), w1 = q(kWest, 1), e0 = q(kEast, 0), e1 = q(kEast, 1), s0 = q(kSouth, 0),
-               s1 = q(kSouth, 1), n0 = q(kNorth, 0), n1 = q(kNorth, 1);
+        auto value = [&](int slot) { return &faces(tile, level, kFaceSlots * t + slot, j + 1, 1); };
+        OutRow w0 = value(0), w1 = value(1), e0 = value(2), e1 = value(3), s0 = value(4), s1 = value(5), n0 = value(6),
+               n1 = value(7);
         Row f0 = &alpha(tile, level, 0, j, 0), f1 = &alpha(tile, level, 1, j, 0);
         Row h0 = &beta(tile, level, 0, j, 0), h1 = &beta(tile, level, 1, j, 0);
         Row k0 = &beta(tile, level, 0, j + 1, 0), k1 = &beta(tile, level, 1, j + 1, 0);
-        Row content = &mass(tile, level, j + kHalo, kHalo);
-        Row below = &mixing_ratio(tile, level, t, j + kHalo - 1, kHalo),
-            here = &mixing_ratio(tile, level, t, j + kHalo, kHalo),
-            above = &mixing_ratio(tile, level, t, j + kHalo + 1, kHalo);
+        Row content = &mass(tile, level, j + kHalo, kHalo), mean = &mixing_ratio(tile, level, t, j + kHalo, kHalo);
+        Row low = &bounds(tile, level, 0, j, 0), high = &bounds(tile, level, 1, j, 0);
         simd_for(team, 0, n.size, [&](int i) {
-          const double mean = here[i];
-          double low = lower, high = upper;
-          if (local) {
-            const double around_low =
-                least(least(below[i - 1], below[i], below[i + 1]), least(here[i - 1], here[i], here[i + 1]),
-                      least(above[i - 1], above[i], above[i + 1]));
-            const double around_high =
-                largest(largest(below[i - 1], below[i], below[i + 1]), largest(here[i - 1], here[i], here[i + 1]),
-                        largest(above[i - 1], above[i], above[i + 1]));
-            low = low > around_low ? low : around_low;
-            high = high < around_high ? high : around_high;
-          }
-          double leaving = 0.0, carried = 0.0, smallest = mean, greatest = mean;
-          auto outflow = [&](double flux, double value) {
-            const bool leaves = flux > 0.0;
-            const double amount = leaves ? flux * rate : 0.0;
-            leaving += amount;
-            carried += amount * (value - mean);
-            smallest = leaves && value < smallest ? value : smallest;
-            greatest = leaves && value > greatest ? value : greatest;
-          };
-          outflow(-f0[i], w0[i]);
-          outflow(-f1[i], w1[i]);
-          outflow(f0[i + 1], e0[i]);
-          outflow(f1[i + 1], e1[i]);
-          outflow(-h0[i], s0[i]);
-          outflow(-h1[i], s1[i]);
-          outflow(k0[i], n0[i]);
-          outflow(k1[i], n1[i]);
-          // Mean of what stays behind; a cell that would be emptied keeps its mean everywhere.
-          const double staying = content[i] - leaving;
-          const bool emptied = !(staying > 0.0);
-          const double remainder = mean - carried / (emptied ? 1.0 : staying);
-          smallest = smallest < remainder ? smallest : remainder;
-          greatest = greatest > remainder ? greatest : remainder;
-          double scale = emptied ? 0.0 : 1.0;
-          // Room over need; a mean that round-off has put out of bounds has no room.
-          const double room_above = high > mean ? high - mean : 0.0, room_below = mean > low ? mean - low : 0.0;
-          const double need_above = greatest - mean, need_below = mean - smallest;
-          const double ratio_above = need_above > room_above ? room_above / need_above : 1.0;
-          const double ratio_below = need_below > room_below ? room_below / need_below : 1.0;
-          scale = least(scale, ratio_above, ratio_below);
-          const bool limited = scale < 1.0;
-          auto scaled = [&](double value) {
-            return static_cast<Real>(limited ? mean + scale * (value - mean) : value);
-          };
-          w0[i] = scaled(w0[i]);
-          w1[i] = scaled(w1[i]);
-          e0[i] = scaled(e0[i]);
-          e1[i] = scaled(e1[i]);
-          s0[i] = scaled(s0[i]);
-          s1[i] = scaled(s1[i]);
-          n0[i] = scaled(n0[i]);
-          n1[i] = scaled(n1[i]);
+          const double q = mean[i];
+          Outflow o{0.0, 0.0, q, q};
+          o = through(o, -f0[i], w0[i], q);
+          o = through(o, -f1[i], w1[i], q);
+          o = through(o, f0[i + 1], e0[i], q);
+          o = through(o, f1[i + 1], e1[i], q);
+          o = through(o, -h0[i], s0[i], q);
+          o = through(o, -h1[i], s1[i], q);
+          o = through(o, k0[i], n0[i], q);
+          o = through(o, k1[i], n1[i], q);
+          const double factor = limiting_factor(o, rate, content[i], q, low[i], high[i]);
+          w0[i] = static_cast<Real>(q + factor * (w0[i] - q));
+          w1[i] = static_cast<Real>(q + factor * (w1[i] - q));
+          e0[i] = static_cast<Real>(q + factor * (e0[i] - q));
+          e1[i] = static_cast<Real>(q + factor * (e1[i] - q));
+          s0[i] = static_cast<Real>(q + factor * (s0[i] - q));
+          s1[i] = static_cast<Real>(q + factor * (s1[i] - q));
+          n0[i] = static_cast<Real>(q + factor * (n0[i] - q));
+          n1[i] = static_cast<Real>(q + factor * (n1[i] - q));
         });
       });
 }
@@ -287,6 +298,9 @@ TracerTransport::TracerTransport(std::shared_ptr<const Grid> grid, MPI_Comm comm
   mixing_ratio_ = View<Real*****>("mixing ratios", tiles, levels, count(), ghosted, ghosted);
   beta_lines_ = View<Real*****>("tracer beta lines", tiles, levels, lines, size, ghosted);
   alpha_lines_ = View<Real*****>("tracer alpha lines", tiles, levels, lines, ghosted, size);
+  for (const TracerOptions& tracer : tracers_)
+    if (tracer.limiter != TracerLimiter::none && bounds_.size() == 0)
+      bounds_ = View<Real*****>("tracer bounds", tiles, levels, 2, size, size);
   faces_ = View<Real*****>("tracer face values", tiles, levels, kFaceSlots * count(), size + 2, size + 2);
 }
 
@@ -305,8 +319,12 @@ void TracerTransport::advance(const State& out, double a, const State& begin, do
   const double euler_step = std::max(0.0, b > 0.0 ? c / b : c);
   for (int t = 0; t < count(); ++t) {
     const TracerOptions& tracer = tracers_[t];
-    if (tracer.limiter != TracerLimiter::none)
-      limit(n, t, tracer, mass_, mixing_ratio_, fluxes_, faces_, euler_step * per_angle / kGaussPoints);
+    if (tracer.limiter == TracerLimiter::none) continue;
+    if (tracer.limiter == TracerLimiter::local)
+      local_bounds(n, t, tracer, mixing_ratio_, bounds_);
+    else
+      constant_bounds(tracer, bounds_);
+    limit(n, t, mass_, mixing_ratio_, bounds_, fluxes_, faces_, euler_step * per_angle / kGaussPoints);
   }
   sides_.start(faces_);
   sides_.finish(faces_);

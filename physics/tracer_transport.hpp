@@ -10,28 +10,15 @@
 /// quadrature weights. Derivation and measurements: docs/design/tracers.md.
 #pragma once
 
-#include <limits>
-#include <string>
 #include <vector>
 
 #include "physics/tile_sides.hpp"
+#include "physics/tracer_options.hpp"
 
 namespace tramontane {
 
 /// State of the tiles of one rank: (tile, level, variable, j, i) with kHalo ghost cells on every side.
 using State = View<Real*****>;
-
-/// How a tracer's face values are kept within bounds. `global`: within [lower, upper]. `local`: within the least and
-/// the largest mean of the cell and its eight neighbours, and within [lower, upper].
-enum class TracerLimiter { none, global, local };
-
-/// One tracer.
-struct TracerOptions {
-  std::string name;         ///< as in files
-  std::string units = "1";  ///< of the mixing ratio
-  TracerLimiter limiter = TracerLimiter::none;
-  double lower = -std::numeric_limits<double>::infinity(), upper = std::numeric_limits<double>::infinity();
-};
 
 /// Mass fluxes per panel angle through the Gauss points of faces, positive along the panel's axes: what the continuity
 /// equation used, (1/2)(first + second) being the flux of E. On panel edges both panels hold the same bits up to sign.
@@ -76,6 +63,8 @@ class TracerTransport {
   View<Real*****> mixing_ratio_;  ///< of the cell means (tile, level, tracer, ghosted j, ghosted i)
   View<Real*****> beta_lines_;    ///< as in ShallowWater, sqrt_g phi first, then the tracers
   View<Real*****> alpha_lines_;
+  View<Real*****>
+      bounds_;  ///< least and largest value of the tracer at hand (tile, level, 2, j, i); empty if none has any
   View<Real*****> faces_;  ///< q at the cells' face points, seen from inside: see TileSides
 };
 

@@ -130,6 +130,7 @@ TEST(Deck, DumpKeepsWhatWasSet) {
                                               "initial.mean_depth=5000",
                                               "initial.layer_factor=1.7",
                                               "initial.smoothing=2",
+                                              "tracer.limiter=local",
                                               "data.winds=/a b/c.cdf",
                                               "data.relief=\"yes: no\"",
                                               "time.days=1.25",
