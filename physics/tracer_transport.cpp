@@ -18,6 +18,7 @@ using TableRow = const double* __restrict__;
 /// Extents that every kernel needs.
 struct Extents {
   int tiles, levels, size, tracers;
+  int first_tile = 0;  ///< of the `tiles` that a kernel works on
 };
 
 struct LineWeights {
@@ -39,7 +40,8 @@ void cell_contents(Extents n, const State& state, const View<double***>& bottom,
   const int ghosted = n.size + 2 * kHalo;
   for_rows(
       "tracer contents", n.tiles * n.levels * ghosted, KOKKOS_LAMBDA(const RowMember& team, int flat) {
-        const int tile = flat / (n.levels * ghosted), level = flat / ghosted % n.levels, row = flat % ghosted;
+        const int tile = n.first_tile + flat / (n.levels * ghosted), level = flat / ghosted % n.levels,
+                  row = flat % ghosted;
         Row e = &state(tile, level, 0, row, 0);
         TableRow b = &bottom(tile, row, 0);
         OutRow m = &mass(tile, level, row, 0);
@@ -59,7 +61,8 @@ void gauss_lines(Extents n, const State& state, const View<Real****>& mass, cons
   const LineWeights weights = line_weights();
   for_rows(
       "tracer lines", n.tiles * n.levels * ghosted, KOKKOS_LAMBDA(const RowMember& team, int flat) {
-        const int tile = flat / (n.levels * ghosted), level = flat / ghosted % n.levels, row = flat % ghosted;
+        const int block = flat / (n.levels * ghosted), level = flat / ghosted % n.levels, row = flat % ghosted;
+        const int tile = n.first_tile + block;
         const int j = row - kHalo;
         for (int v = 0; v <= n.tracers; ++v) {
           auto cells = [&](int r) {
@@ -69,13 +72,13 @@ void gauss_lines(Extents n, const State& state, const View<Real****>& mass, cons
             const double w0 = weights.at[g][0], w1 = weights.at[g][1], w2 = weights.at[g][2], w3 = weights.at[g][3],
                          w4 = weights.at[g][4];
             Row q = cells(row) + (kHalo - kStencilReach);
-            OutRow across = &alpha_lines(tile, level, kGaussPoints * v + g, row, 0);
+            OutRow across = &alpha_lines(block, level, kGaussPoints * v + g, row, 0);
             simd_for(team, 0, n.size, [&](int i) {
               across[i] = static_cast<Real>(w0 * q[i] + w1 * q[i + 1] + w2 * q[i + 2] + w3 * q[i + 3] + w4 * q[i + 4]);
             });
             if (j < 0 || j >= n.size) continue;
             Row q0 = cells(row - 2), q1 = cells(row - 1), q2 = cells(row), q3 = cells(row + 1), q4 = cells(row + 2);
-            OutRow along = &beta_lines(tile, level, kGaussPoints * v + g, j, 0);
+            OutRow along = &beta_lines(block, level, kGaussPoints * v + g, j, 0);
             simd_for(team, 0, ghosted, [&](int i) {
               along[i] = static_cast<Real>(w0 * q0[i] + w1 * q1[i] + w2 * q2[i] + w3 * q3[i] + w4 * q4[i]);
             });
@@ -89,7 +92,8 @@ void face_values(Extents n, const View<Real*****>& beta_lines, const View<Real**
                  const View<Real*****>& faces) {
   for_rows(
       "tracer face values", n.tiles * n.levels * n.size, KOKKOS_LAMBDA(const RowMember& team, int flat) {
-        const int tile = flat / (n.levels * n.size), level = flat / n.size % n.levels, j = flat % n.size;
+        const int block = flat / (n.levels * n.size), level = flat / n.size % n.levels, j = flat % n.size;
+        const int tile = n.first_tile + block;
         constexpr int first = kHalo - kStencilReach;
         for (int t = 0; t < n.tracers; ++t)
           for (int g = 0; g < kGaussPoints; ++g) {
@@ -97,7 +101,7 @@ void face_values(Extents n, const View<Real*****>& beta_lines, const View<Real**
             auto out = [&](int side) {
               return &faces(tile, level, kFaceSlots * t + kGaussPoints * side + g, j + 1, 1);
             };
-            Row q = &beta_lines(tile, level, v, j, first), m = &beta_lines(tile, level, g, j, first);
+            Row q = &beta_lines(block, level, v, j, first), m = &beta_lines(block, level, g, j, first);
             OutRow west = out(kWest), east = out(kEast), south = out(kSouth), north = out(kNorth);
             simd_for(team, 0, n.size, [&](int i) {
               west[i] = static_cast<Real>(face_value(q[i + 4], q[i + 3], q[i + 2], q[i + 1], q[i]) /
@@ -106,12 +110,12 @@ void face_values(Extents n, const View<Real*****>& beta_lines, const View<Real**
                                           face_value(m[i], m[i + 1], m[i + 2], m[i + 3], m[i + 4]));
             });
             const int r = j + first;
-            Row q0 = &alpha_lines(tile, level, v, r, 0), q1 = &alpha_lines(tile, level, v, r + 1, 0),
-                q2 = &alpha_lines(tile, level, v, r + 2, 0), q3 = &alpha_lines(tile, level, v, r + 3, 0),
-                q4 = &alpha_lines(tile, level, v, r + 4, 0);
-            Row m0 = &alpha_lines(tile, level, g, r, 0), m1 = &alpha_lines(tile, level, g, r + 1, 0),
-                m2 = &alpha_lines(tile, level, g, r + 2, 0), m3 = &alpha_lines(tile, level, g, r + 3, 0),
-                m4 = &alpha_lines(tile, level, g, r + 4, 0);
+            Row q0 = &alpha_lines(block, level, v, r, 0), q1 = &alpha_lines(block, level, v, r + 1, 0),
+                q2 = &alpha_lines(block, level, v, r + 2, 0), q3 = &alpha_lines(block, level, v, r + 3, 0),
+                q4 = &alpha_lines(block, level, v, r + 4, 0);
+            Row m0 = &alpha_lines(block, level, g, r, 0), m1 = &alpha_lines(block, level, g, r + 1, 0),
+                m2 = &alpha_lines(block, level, g, r + 2, 0), m3 = &alpha_lines(block, level, g, r + 3, 0),
+                m4 = &alpha_lines(block, level, g, r + 4, 0);
             simd_for(team, 0, n.size, [&](int i) {
               south[i] = static_cast<Real>(face_value(q4[i], q3[i], q2[i], q1[i], q0[i]) /
                                            face_value(m4[i], m3[i], m2[i], m1[i], m0[i]));
@@ -276,6 +280,16 @@ void add_mass(Extents n, int t, const View<Real*****>& mixing_ratio, const View<
       });
 }
 
+/// Tiles whose lines exist at the same time. One on the host: between the kernels that write and read them they stay in
+/// the cache. All on a device, which wants large kernels.
+int tiles_at_once(int tiles) {
+#if defined(KOKKOS_ENABLE_CUDA) || defined(KOKKOS_ENABLE_HIP)
+  return tiles;
+#else
+  return std::min(tiles, 1);
+#endif
+}
+
 }  // namespace
 
 TracerTransport::TracerTransport(std::shared_ptr<const Grid> grid, MPI_Comm comm, int levels,
@@ -296,8 +310,8 @@ TracerTransport::TracerTransport(std::shared_ptr<const Grid> grid, MPI_Comm comm
   fluxes_.beta = View<Real*****>("mass flux across beta", tiles, levels, kGaussPoints, size + 1, size);
   mass_ = View<Real****>("mass of cells", tiles, levels, ghosted, ghosted);
   mixing_ratio_ = View<Real*****>("mixing ratios", tiles, levels, count(), ghosted, ghosted);
-  beta_lines_ = View<Real*****>("tracer beta lines", tiles, levels, lines, size, ghosted);
-  alpha_lines_ = View<Real*****>("tracer alpha lines", tiles, levels, lines, ghosted, size);
+  beta_lines_ = View<Real*****>("tracer beta lines", tiles_at_once(tiles), levels, lines, size, ghosted);
+  alpha_lines_ = View<Real*****>("tracer alpha lines", tiles_at_once(tiles), levels, lines, ghosted, size);
   for (const TracerOptions& tracer : tracers_)
     if (tracer.limiter != TracerLimiter::none && bounds_.size() == 0)
       bounds_ = View<Real*****>("tracer bounds", tiles, levels, 2, size, size);
@@ -305,10 +319,13 @@ TracerTransport::TracerTransport(std::shared_ptr<const Grid> grid, MPI_Comm comm
 }
 
 void TracerTransport::reconstruct(const State& state) {
-  const Extents n{grid_->tile_count(), levels_, grid_->tile_cells(), count()};
-  cell_contents(n, state, bottom_, mass_, mixing_ratio_);
-  gauss_lines(n, state, mass_, beta_lines_, alpha_lines_);
-  face_values(n, beta_lines_, alpha_lines_, faces_);
+  const int tiles = grid_->tile_count(), block = tiles_at_once(tiles);
+  for (int first = 0; first < tiles; first += block) {
+    const Extents n{block, levels_, grid_->tile_cells(), count(), first};
+    cell_contents(n, state, bottom_, mass_, mixing_ratio_);
+    gauss_lines(n, state, mass_, beta_lines_, alpha_lines_);
+    face_values(n, beta_lines_, alpha_lines_, faces_);
+  }
 }
 
 void TracerTransport::advance(const State& out, double a, const State& begin, double b, const State& state, double c,

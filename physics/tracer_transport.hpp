@@ -61,7 +61,7 @@ class TracerTransport {
   View<double***> bottom_;
   View<Real****> mass_;           ///< sqrt_g phi (tile, level, ghosted j, ghosted i)
   View<Real*****> mixing_ratio_;  ///< of the cell means (tile, level, tracer, ghosted j, ghosted i)
-  View<Real*****> beta_lines_;    ///< as in ShallowWater, sqrt_g phi first, then the tracers
+  View<Real*****> beta_lines_;    ///< as in ShallowWater, sqrt_g phi first, then the tracers; of some tiles at a time
   View<Real*****> alpha_lines_;
   View<Real*****>
       bounds_;  ///< least and largest value of the tracer at hand (tile, level, 2, j, i); empty if none has any
