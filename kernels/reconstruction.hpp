@@ -53,6 +53,13 @@ constexpr std::array<double, Stencil> average_weights(double x, int derivative =
   return w;
 }
 
+/// Fifth-order value at the right face of the middle cell from five averages, leftmost first: upwind for flow to the
+/// right. Mirror the arguments for the left face. For kernels that need one side only.
+template <class T>
+KOKKOS_FORCEINLINE_FUNCTION constexpr T face_value(T a, T b, T c, T d, T e) {
+  return (T(2) * a - T(13) * b + T(47) * c + T(27) * d - T(3) * e) * T(1.0 / 60.0);
+}
+
 /// All weights of a reconstruction of odd order, as a kernel captures them; stencils are centred on the cell. Weights come
 /// split into what is even and what is odd under reflection: the two Gauss points of a cell, and the two sides of a face,
 /// then share sums and loads, and a mirrored field gives mirrored values to the last bit.

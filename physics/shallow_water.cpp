@@ -19,7 +19,8 @@ ShallowWater::ShallowWater(std::shared_ptr<const Grid> grid, MPI_Comm comm, cons
       comm_(comm),
       options_(std::move(options)),
       orography_(orography),
-      ghosts_(grid_, comm, options_.levels, kPrognostic, options_.deadline_seconds),
+      ghosts_(grid_, comm, options_.levels, kPrognostic + static_cast<int>(options_.tracers.size()),
+              options_.deadline_seconds),
       edges_(grid_, comm, options_.levels * kPrognostic, options_.deadline_seconds),
       regions_(make_regions(grid_->tile_count(), grid_->tile_cells(), kRegionColumns, kRegionCells)) {
   int tiles = 0, rows = 0, columns = 0;
@@ -42,6 +43,11 @@ ShallowWater::ShallowWater(std::shared_ptr<const Grid> grid, MPI_Comm comm, cons
   if (options_.viscosity > 0)
     viscosity_ = std::make_shared<Viscosity>(grid_, comm_, levels, options_.viscosity, ghosted_bottom_,
                                              options_.deadline_seconds);
+  if (!options_.tracers.empty()) {
+    tracers_ = std::make_unique<TracerTransport>(grid_, comm_, levels, options_.tracers, ghosted_bottom_,
+                                                 options_.deadline_seconds);
+    mass_fluxes_ = tracers_->mass_fluxes();
+  }
 }
 
 const View<Real*****>& ShallowWater::added_tendency() const {
@@ -50,7 +56,8 @@ const View<Real*****>& ShallowWater::added_tendency() const {
 
 State ShallowWater::make_state(const std::string& name) const {
   const int extent = grid_->tile_cells() + 2 * kHalo;
-  return State(name, grid_->tile_count(), options_.levels, kPrognostic, extent, extent);
+  const int variables = kPrognostic + static_cast<int>(options_.tracers.size());
+  return State(name, grid_->tile_count(), options_.levels, variables, extent, extent);
 }
 
 template <int Order>
@@ -230,11 +237,13 @@ void ShallowWater::stage(const State& out, double a, const State& begin, double 
   const State& into = in_place ? next_ : out;
   fill_ghosts(state);
   if (viscosity_) viscosity_->compute(state, forcing_);
+  if (tracers_) tracers_->reconstruct(state);
   with_order(grid_->order(), [&](auto order) { sweep<order()>(into, a, begin, b, state, c); });
   edges_.start();
   edges_.finish();
   edge_fluxes();
   edge_update(into, c);
+  if (tracers_) tracers_->advance(into, a, begin, b, state, c, added_tendency());
   if (in_place) Kokkos::deep_copy(out, into);
 }
 

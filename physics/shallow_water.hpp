@@ -20,16 +20,14 @@
 #include "physics/grid.hpp"
 #include "physics/region.hpp"
 #include "physics/panel_edges.hpp"
+#include "physics/tracer_transport.hpp"
 
 namespace tramontane {
 
 class Viscosity;
 
-/// Number of prognostic variables.
+/// Number of prognostic variables of the flow; tracers follow them, see tracer_transport.hpp.
 inline constexpr int kPrognostic = 3;
-
-/// State of the tiles of one rank: (tile, level, variable, j, i) with kHalo ghost cells on every side.
-using State = View<Real*****>;
 
 /// What fixes the equations beside the grid.
 struct ShallowWaterOptions {
@@ -40,6 +38,7 @@ struct ShallowWaterOptions {
   double dissipation = 1.0;         ///< factor on the jumps in the Riemann solver; 1 is LMARS
   double deadline_seconds = 300.0;  ///< longest wait for another rank
   double viscosity = 0.0;           ///< m2 s-1, of velocity and height: see physics/viscosity.hpp
+  std::vector<TracerOptions> tracers;  ///< variables kPrognostic and up of the state
 };
 
 class ShallowWater {
@@ -63,6 +62,10 @@ class ShallowWater {
 
   /// The same with ghost cells, (tile, ghosted j, ghosted i).
   const View<Real***>& ghosted_bottom() const { return ghosted_bottom_; }
+
+  const std::vector<TracerOptions>& tracers() const { return options_.tracers; }
+  /// Null without tracers.
+  const TracerTransport* tracer_transport() const { return tracers_.get(); }
 
   State make_state(const std::string& name) const;
 
@@ -135,6 +138,8 @@ class ShallowWater {
   View<Real*****> forcing_;
   State next_;  ///< result of a stage that may not overwrite what its later regions still read
   std::shared_ptr<Viscosity> viscosity_;  ///< null without viscosity
+  std::unique_ptr<TracerTransport> tracers_;  ///< null without tracers
+  MassFluxes mass_fluxes_;                    ///< of the tracers; empty views without
 };
 
 }  // namespace tramontane

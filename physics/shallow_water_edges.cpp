@@ -73,12 +73,16 @@ void ShallowWater::edge_fluxes() {
   const auto geometry = edges_.geometry(), own = edges_.own(), other = edges_.other();
   const auto table = edge_table_;
   const auto flux = edge_flux_;
+  const auto alpha_mass = mass_fluxes_.alpha, beta_mass = mass_fluxes_.beta;
+  const bool keep_mass = alpha_mass.size() > 0;
   const Real reference = static_cast<Real>(options_.reference), dissipation = static_cast<Real>(options_.dissipation);
 
   for_rows(
       "edge fluxes", edges_.segment_count() * levels, KOKKOS_LAMBDA(const RowMember& team, int flat) {
         const int segment = flat / levels, level = flat % levels, c = level * kPrognostic;
-        const bool own_is_left = segments(segment).own_is_left;
+        const EdgeSegment s = segments(segment);
+        const bool own_is_left = s.own_is_left, across_alpha = s.side == kWest || s.side == kEast;
+        const int face = s.side == kWest || s.side == kSouth ? 0 : size;
         const auto& left = own_is_left ? own : other;
         const auto& right = own_is_left ? other : own;
         OutputRow out_e = &flux(c, segment, 0), out_a = &flux(c + 1, segment, 0), out_b = &flux(c + 2, segment, 0);
@@ -95,15 +99,17 @@ void ShallowWater::edge_fluxes() {
           simd_for(team, 0, size, [&](int t) TRAMONTANE_INLINE_BODY {
             const Real depth_l = eta_left[t] + (reference - bottom[t]), depth_r = eta_right[t] + (reference - bottom[t]);
             const Real depth = Real(0.5) * (depth_l + depth_r);
-            const InterfaceState face = riemann_lmars(depth, Real(1) / depth, eta_left[t], eta_right[t],
+            const InterfaceState at_face = riemann_lmars(depth, Real(1) / depth, eta_left[t], eta_right[t],
                                                       normal_left[t], normal_right[t], dissipation);
-            const bool from_left = face.velocity >= Real(0);
-            const Real mass = flux_scale[t] * (face.velocity * (from_left ? depth_l : depth_r));
+            const bool from_left = at_face.velocity >= Real(0);
+            const Real mass = flux_scale[t] * (at_face.velocity * (from_left ? depth_l : depth_r));
             const Real normal = mass * (from_left ? normal_left[t] : normal_right[t]);
             const Real tangent = mass * (from_left ? tangent_left[t] : tangent_right[t]);
-            const Real pressure = face.eta * multiply_add(Real(0.5), face.eta, reference);
+            const Real pressure = at_face.eta * multiply_add(Real(0.5), at_face.eta, reference);
             const Real flux_a = multiply_add(normal, an[t], multiply_add(tangent, at[t], pressure_a[t] * pressure));
             const Real flux_b = multiply_add(normal, bn[t], multiply_add(tangent, bt[t], pressure_b[t] * pressure));
+            if (keep_mass)
+              (across_alpha ? alpha_mass(s.tile, level, g, t, face) : beta_mass(s.tile, level, g, face, t)) = mass;
             out_e[t] = multiply_add(keep, out_e[t], Real(0.5) * mass);
             out_a[t] = multiply_add(keep, out_a[t], Real(0.5) * flux_a);
             out_b[t] = multiply_add(keep, out_b[t], Real(0.5) * flux_b);

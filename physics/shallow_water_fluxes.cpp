@@ -69,6 +69,8 @@ void ShallowWater::alpha_fluxes(const Region& region) {
   const TileOrigin origin(*grid_);
   const Real reference = static_cast<Real>(options_.reference), dissipation = static_cast<Real>(options_.dissipation);
   const Reconstruction<Order> weights;
+  const auto mass_flux = mass_fluxes_.alpha;
+  const bool keep_mass = mass_flux.size() > 0;
 
   for_rows(
       "alpha fluxes", region.tiles() * levels * rows, KOKKOS_LAMBDA(const RowMember& team, int flat) {
@@ -91,6 +93,7 @@ void ShallowWater::alpha_fluxes(const Region& region) {
           Row h = &bottom(tile, g, region.j_begin + j, region.i_begin);
           const Real y = gauss_tangent(g, row), yy = 1 + y * y;
           const Real keep = g == 0 ? Real(0) : Real(1);
+          OutputRow mass = keep_mass ? &mass_flux(tile, level, g, region.j_begin + j, region.i_begin) : nullptr;
           const auto flux_at = [&](int f) TRAMONTANE_INLINE_BODY {
             const auto in = [&](Row q) { return [q, f](int k) { return q[f + k]; }; };
             const auto at_e = w.sides(in(e)), at_a = w.sides(in(a)), at_b = w.sides(in(b));
@@ -105,6 +108,7 @@ void ShallowWater::alpha_fluxes(const Region& region) {
             out_e[f] = multiply_add(keep, out_e[f], Real(0.5) * x.e);
             out_a[f] = multiply_add(keep, out_a[f], Real(0.5) * x.normal);
             out_b[f] = multiply_add(keep, out_b[f], Real(0.5) * x.tangential);
+            if (keep_mass) mass[f] = x.e;
           };
           // A row's last face apart: the others are whole vectors.
           simd_for(team, 0, columns, flux_at);
@@ -127,6 +131,8 @@ void ShallowWater::beta_fluxes(const Region& region) {
   const TileOrigin origin(*grid_);
   const Real reference = static_cast<Real>(options_.reference), dissipation = static_cast<Real>(options_.dissipation);
   const Reconstruction<Order> weights;
+  const auto mass_flux = mass_fluxes_.beta;
+  const bool keep_mass = mass_flux.size() > 0;
 
   for_rows(
       "beta fluxes", region.tiles() * levels * faces, KOKKOS_LAMBDA(const RowMember& team, int flat) {
@@ -152,6 +158,7 @@ void ShallowWater::beta_fluxes(const Region& region) {
           Row tangent = &gauss_tangent(g, column);
           Row h = &bottom(tile, g, region.j_begin + face, region.i_begin);
           const Real keep = g == 0 ? Real(0) : Real(1);
+          OutputRow mass = keep_mass ? &mass_flux(tile, level, g, region.j_begin + face, region.i_begin) : nullptr;
           simd_for(team, 0, columns, [&](int i) TRAMONTANE_INLINE_BODY {
             const auto in = [&](Row q) { return [q, i, pitch](int k) { return q[i + k * pitch]; }; };
             const auto at_e = w.sides(in(e)), at_a = w.sides(in(a)), at_b = w.sides(in(b));
@@ -165,6 +172,7 @@ void ShallowWater::beta_fluxes(const Region& region) {
             out_e[i] = multiply_add(keep, out_e[i], Real(0.5) * z.e);
             out_a[i] = multiply_add(keep, out_a[i], Real(0.5) * z.tangential);
             out_b[i] = multiply_add(keep, out_b[i], Real(0.5) * z.normal);
+            if (keep_mass) mass[i] = z.e;
           });
         }
       });

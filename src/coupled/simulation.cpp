@@ -14,11 +14,12 @@ constexpr double kLargestCourant = 1.6;
 
 std::unique_ptr<ShallowWater> make_solver(const Deck& deck, std::shared_ptr<const Grid> grid, MPI_Comm comm,
                                           const std::vector<double>& orography, double reference_height,
-                                          Vector3 rotation) {
+                                          Vector3 rotation, std::vector<TracerOptions> tracers) {
   ShallowWaterOptions options;
   options.reference = options.gravity * reference_height;
   options.rotation = rotation;
   options.viscosity = deck.physics.viscosity;
+  options.tracers = std::move(tracers);
   options.deadline_seconds = deck.stream.deadline;
   return std::make_unique<ShallowWater>(std::move(grid), comm, orography, options);
 }
@@ -26,9 +27,10 @@ std::unique_ptr<ShallowWater> make_solver(const Deck& deck, std::shared_ptr<cons
 }  // namespace
 
 Simulation::Simulation(const Deck& deck, std::shared_ptr<const Grid> grid, MPI_Comm comm,
-                       const std::vector<double>& orography, double reference_height, Vector3 rotation)
+                       const std::vector<double>& orography, double reference_height, Vector3 rotation,
+                       std::vector<TracerOptions> tracers)
     : deck_(deck),
-      solver_(make_solver(deck, std::move(grid), comm, orography, reference_height, rotation)),
+      solver_(make_solver(deck, std::move(grid), comm, orography, reference_height, rotation, std::move(tracers))),
       state_(solver_->make_state("state")),
       integrator_(*solver_),
       watch_(*solver_, deck.stream.deadline) {}

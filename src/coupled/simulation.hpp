@@ -39,7 +39,8 @@ class Simulation {
  public:
   /// @param orography on owned tiles of `grid`, m
   Simulation(const Deck& deck, std::shared_ptr<const Grid> grid, MPI_Comm comm, const std::vector<double>& orography,
-             double reference_height, Vector3 rotation = {0, 0, kEarthRotation});
+             double reference_height, Vector3 rotation = {0, 0, kEarthRotation},
+             std::vector<TracerOptions> tracers = {});
 
   ShallowWater& solver() { return *solver_; }
   const ShallowWater& solver() const { return *solver_; }

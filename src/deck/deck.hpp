@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "physics/tracer_options.hpp"
 #include "src/deck/month.hpp"
 #include "src/stream/when_full.hpp"
 
@@ -41,6 +42,9 @@ struct InitialDeck {
   double mean_depth = 8000;   ///< m
   double layer_factor = 3.0;  ///< wind of the layer over wind at the surface
   int smoothing = 4;          ///< passes of smoothing of the relief
+};
+struct TracerDeck {
+  TracerLimiter limiter = TracerLimiter::global;
 };
 struct DataDeck {
   std::string winds = "/usr/share/ferret-vis/data/monthly_navy_winds.cdf";
@@ -119,6 +123,7 @@ struct Deck {
   GridDeck grid;
   PhysicsDeck physics;
   InitialDeck initial;
+  TracerDeck tracer;
   DataDeck data;
   TimeDeck time;
   RanksDeck ranks;

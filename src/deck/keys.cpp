@@ -88,6 +88,11 @@ struct Names<Relief> {
   static constexpr std::pair<const char*, Relief> list[] = {{"etopo", Relief::etopo}, {"random", Relief::random}};
 };
 template <>
+struct Names<TracerLimiter> {
+  static constexpr std::pair<const char*, TracerLimiter> list[] = {
+      {"none", TracerLimiter::none}, {"global", TracerLimiter::global}, {"local", TracerLimiter::local}};
+};
+template <>
 struct Names<WhenFull> {
   static constexpr std::pair<const char*, WhenFull> list[] = {
       {"block", WhenFull::block}, {"drop_oldest", WhenFull::drop_oldest}, {"drop_newest", WhenFull::drop_newest}};
@@ -342,6 +347,9 @@ std::vector<Key> make_keys() {
              "wind of the layer over wind at the surface, equivalent-barotropic (case winds)"),
       number("initial.smoothing", "passes", at_least(0), AT(initial.smoothing),
              "passes of smoothing of the relief: one halves waves of two cells (cases winds, rest)"),
+
+      choice("tracer.limiter", AT(tracer.limiter),
+             "bounds of a case's tracer: none, global (its own least and largest value), local (the neighbours' too)"),
 
       value("data.winds", "a path", AT(data.winds), "classic netCDF with monthly UWND, VWND"),
       value("data.relief", "a path", AT(data.relief), "classic netCDF with the relief ROSE"),

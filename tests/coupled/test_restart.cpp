@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "job.hpp"
+#include "physics/cases/williamson2.hpp"
 #include "src/checkpoint/checkpoint_store.hpp"
 #include "src/checkpoint/file_seal.hpp"
 #include "src/coupled/solver_report.hpp"

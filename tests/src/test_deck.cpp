@@ -133,6 +133,7 @@ TEST(Deck, DumpKeepsWhatWasSet) {
                                               "initial.perturbed=false",
                                               "initial.relief=random",
                                               "initial.seed=7",
+                                              "tracer.limiter=local",
                                               "data.winds=/a b/c.cdf",
                                               "data.relief=\"yes: no\"",
                                               "time.days=1.25",
