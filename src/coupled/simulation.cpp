@@ -8,10 +8,6 @@ namespace tramontane {
 
 namespace {
 
-/// Largest Courant number (sum over directions, see ShallowWater::largest_rate) that was seen to be stable: SSPRK3 with
-/// the fifth-order upwind flux on Williamson 2 (docs/design/solver.md). Beyond it nothing was tried.
-constexpr double kLargestCourant = 1.6;
-
 std::unique_ptr<ShallowWater> make_solver(const Deck& deck, std::shared_ptr<const Grid> grid, MPI_Comm comm,
                                           const std::vector<double>& orography, double reference_height,
                                           Vector3 rotation) {
@@ -30,7 +26,7 @@ Simulation::Simulation(const Deck& deck, std::shared_ptr<const Grid> grid, MPI_C
     : deck_(deck),
       solver_(make_solver(deck, std::move(grid), comm, orography, reference_height, rotation)),
       state_(solver_->make_state("state")),
-      integrator_(*solver_) {}
+      integrator_(make_integrator(deck.physics.integrator, *solver_)) {}
 
 double Simulation::finite_rate() const {
   double rate = solver_->largest_rate(state_);
@@ -41,25 +37,27 @@ double Simulation::finite_rate() const {
 
 double Simulation::checked_rate() const {
   const double rate = finite_rate();
-  if (deck_.time.dt && *deck_.time.dt * rate > kLargestCourant)
+  const double limit = integrator_->courant_limit();
+  if (deck_.time.dt && *deck_.time.dt * rate > limit)
     throw InputError(
-        fmt::format("{}time.dt = {:g} s is past the stability limit of {:.4g} s at C{}: lower time.dt, or "
+        fmt::format("{}time.dt = {:g} s is past the stability limit of {:.4g} s of {} at C{}: lower time.dt, or "
                     "set it to auto",
-                    deck_.where("time.dt"), *deck_.time.dt, kLargestCourant / rate, grid().n()));
-  if (deck_.time.cfl > kLargestCourant)
-    throw InputError(fmt::format("{}time.cfl = {:g} is past the stability limit of {:g}: lower it",
-                                 deck_.where("time.cfl"), deck_.time.cfl, kLargestCourant));
+                    deck_.where("time.dt"), *deck_.time.dt, limit / rate, integrator_->name(), grid().n()));
+  if (courant() > limit)
+    throw InputError(fmt::format("{}time.cfl = {:g} is past the stability limit of {:g} of {}: lower it, or set it to "
+                                 "auto",
+                                 deck_.where("time.cfl"), courant(), limit, integrator_->name()));
   return rate;
 }
 
 void Simulation::advance(double seconds) {
   const double began = MPI_Wtime();
   const double rate = checked_rate();
-  const double limit = deck_.time.dt ? *deck_.time.dt : deck_.time.cfl / rate;
+  const double limit = deck_.time.dt ? *deck_.time.dt : courant() / rate;
   // A hair of slack, so that seconds / dt that is whole up to round-off does not gain a step.
   const long steps = std::max(1L, static_cast<long>(std::ceil(seconds / limit * (1 - 1e-12))));
   const double dt = seconds / static_cast<double>(steps);
-  for (long k = 0; k < steps; ++k) integrator_.step(*solver_, state_, dt);
+  for (long k = 0; k < steps; ++k) integrator_->step(*solver_, state_, dt);
   time_ += seconds;
   largest_step_ = std::max(largest_step_, dt);
   effort_.steps += steps;

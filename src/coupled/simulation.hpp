@@ -49,6 +49,8 @@ class Simulation {
   double checked_rate() const;
 
  private:
+  /// Courant number that the deck asks for, or the integrator's own choice.
+  double courant() const { return deck_.time.cfl.value_or(integrator_->traits().default_courant); }
   /// Largest rate over all ranks; throws RunError when the state is not finite.
   double finite_rate() const;
   [[noreturn]] void report_blow_up() const;
@@ -56,7 +58,7 @@ class Simulation {
   const Deck& deck_;
   std::unique_ptr<ShallowWater> solver_;
   State state_;
-  SspRk3 integrator_;
+  std::unique_ptr<TimeIntegrator> integrator_;
   double time_ = 0, largest_step_ = 0;
   SolverEffort effort_;
 };

@@ -43,7 +43,7 @@ struct DataDeck {
 };
 struct TimeDeck {
   double days = 5;
-  double cfl = 0.8;
+  std::optional<double> cfl;  ///< empty: the integrator's own choice
   std::optional<double> dt;  ///< s; empty: from the Courant number
 };
 struct RanksDeck {

@@ -1,0 +1,44 @@
+#include "physics/integrators/make_integrator.hpp"
+
+#include <fmt/format.h>
+
+#include "kernels/errors.hpp"
+#include "physics/integrators/rk4.hpp"
+#include "physics/integrators/rk63.hpp"
+#include "physics/integrators/ssprk3.hpp"
+
+namespace tramontane {
+
+const std::vector<IntegratorTraits>& integrator_table() {
+  // Limits: the smallest of those measured on four cases (docs/design/time-integration.md), rounded down.
+  static const std::vector<IntegratorTraits> table = {
+      {"ssprk3", 3, 3, 2.1, 0.8, 3},
+      {"rk4", 4, 4, 2.5, 1.8, 4},
+      {"rk63", 3, 6, 4.3, 3.2, 6},
+  };
+  return table;
+}
+
+const IntegratorTraits& integrator_traits(const std::string& name) {
+  std::string known;
+  for (const IntegratorTraits& traits : integrator_table()) {
+    if (traits.name == name) return traits;
+    known += (known.empty() ? "" : ", ") + traits.name;
+  }
+  throw InputError(fmt::format("there is no time integrator '{}': take one of {}", name, known));
+}
+
+std::vector<std::string> integrator_names() {
+  std::vector<std::string> names;
+  for (const IntegratorTraits& traits : integrator_table()) names.push_back(traits.name);
+  return names;
+}
+
+std::unique_ptr<TimeIntegrator> make_integrator(const std::string& name, const ShallowWater& solver) {
+  integrator_traits(name);
+  if (name == "rk4") return std::make_unique<Rk4>(solver);
+  if (name == "rk63") return std::make_unique<Rk63>(solver);
+  return std::make_unique<SspRk3>(solver);
+}
+
+}  // namespace tramontane

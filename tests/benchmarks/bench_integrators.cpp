@@ -1,0 +1,235 @@
+// Error against wall time of the time integrators. Runs one case on one grid with one integrator at several Courant
+// numbers and prints a JSON line for each: wall time, steps, and normalised errors (Williamson et al. 1992, eqs. 82-84)
+// of depth and vorticity against a reference run, which takes small steps with SSPRK3 on the same grid (what is left is
+// the error of the time step) or on a finer one (the whole error).
+//
+//   bench_integrators --case williamson5 --n 48 --days 5 --integrator rk53 --cfl 1.5,3.0
+#include <mpi.h>
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "physics/coarse_grain.hpp"
+#include "physics/data/winds_state.hpp"
+#include "physics/diagnostics.hpp"
+#include "physics/elliptic/petsc_session.hpp"
+#include "physics/gauss_quadrature.hpp"
+#include "physics/integrator.hpp"
+
+namespace tramontane {
+namespace {
+
+/// Zonal geostrophic flow over the cone (Williamson et al. 1992, case 5).
+AnalyticCase williamson5() {
+  constexpr double speed = 20.0, height = 5960.0;
+  AnalyticCase out;
+  out.orography = williamson5_mountain;
+  out.state = [](Vector3 r) {
+    const double surface =
+        height - (kEarthRadius * kEarthRotation * speed + 0.5 * speed * speed) * r.z * r.z / kGravity;
+    return PointState{surface - williamson5_mountain(r), speed * cross(Vector3{0, 0, 1}, r)};
+  };
+  out.reference_height = height;
+  return out;
+}
+
+/// Barotropically unstable jet with its perturbation (Galewsky, Scott and Polvani 2004, Tellus 56A).
+AnalyticCase galewsky() {
+  constexpr double pi = std::numbers::pi, south = pi / 7, north = pi / 2 - south, fastest = 80.0;
+  const auto wind = [](double latitude) {
+    if (latitude <= south || latitude >= north) return 0.0;
+    const double peak = std::exp(-4.0 / ((north - south) * (north - south)));
+    return fastest / peak * std::exp(1.0 / ((latitude - south) * (latitude - north)));
+  };
+  const auto slope = [wind](double latitude) {  // of g h, per radian
+    const double u = wind(latitude);
+    return -kEarthRadius * u * (2 * kEarthRotation * std::sin(latitude) + std::tan(latitude) * u / kEarthRadius);
+  };
+  // g h at the edges of fine bins from the south; inside a bin the quadrature goes on from its edge.
+  constexpr int bins = 2000;
+  const auto integral = [slope](double from, double to) {
+    constexpr GaussRule rule;
+    double sum = 0;
+    for (int p = 0; p < 5; ++p)
+      sum += rule.weight[p] * slope(0.5 * (from + to) + rule.node[p] * (to - from)) * (to - from);
+    return sum;
+  };
+  const auto edge = [](int k) { return -pi / 2 + k * (pi / bins); };
+  auto table = std::make_shared<std::vector<double>>(bins + 1, 0.0);
+  double mean = 0;
+  for (int k = 0; k < bins; ++k) {
+    (*table)[k + 1] = (*table)[k] + integral(edge(k), edge(k + 1));
+    mean += 0.25 * ((*table)[k] + (*table)[k + 1]) * (std::sin(edge(k + 1)) - std::sin(edge(k)));
+  }
+  const double offset = 10000.0 * kGravity - mean;
+  AnalyticCase out;
+  out.orography = [](Vector3) { return 0.0; };
+  out.state = [=](Vector3 r) {
+    const double latitude = std::asin(std::clamp(r.z, -1.0, 1.0));
+    double longitude = std::atan2(r.y, r.x);
+    const int bin = std::clamp(static_cast<int>((latitude + pi / 2) / (pi / bins)), 0, bins - 1);
+    const double balanced = (offset + (*table)[bin] + integral(edge(bin), latitude)) / kGravity;
+    const double bump = 120.0 * std::cos(latitude) * std::exp(-9.0 * longitude * longitude) *
+                        std::exp(-225.0 * (pi / 4 - latitude) * (pi / 4 - latitude));
+    return PointState{balanced + bump, wind(latitude) * east_vector(r)};
+  };
+  out.reference_height = 10000.0;
+  return out;
+}
+
+struct Arguments {
+  std::string kind = "williamson2", integrator = "ssprk3", month = "1991-01";
+  int n = 24, reference_n = 0;
+  double days = 5, reference_cfl = 0.2;
+  std::vector<double> cfl = {0.8};
+};
+
+/// A case on one grid.
+struct Flow {
+  std::shared_ptr<Grid> grid;
+  std::unique_ptr<ShallowWater> solver;
+  State state;
+  double rate = 0;
+
+  Flow(const Arguments& a, int n) {
+    int rank = 0, ranks = 1;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &ranks);
+    grid = std::make_shared<Grid>(Tiling(n, 1, ranks), rank);
+    ShallowWaterOptions options;
+    if (a.kind == "winds") {
+      WindsOptions data;
+      data.month = a.month;
+      const WindsState start = make_winds_state(data, n);
+      options.reference = kGravity * data.mean_depth;
+      const auto tiles = [&](const std::vector<double>& field) {
+        return tiles_from_global(grid->tiling(), field, grid->first_tile(), grid->tile_count());
+      };
+      std::vector<double> depth(start.total_height);
+      for (std::size_t k = 0; k < depth.size(); ++k) depth[k] -= start.orography[k];
+      solver = std::make_unique<ShallowWater>(grid, MPI_COMM_WORLD, tiles(start.orography), options);
+      state = solver->make_state("state");
+      set_state(
+          *solver,
+          CellFields{tiles(depth), {tiles(start.velocity[0]), tiles(start.velocity[1]), tiles(start.velocity[2])}},
+          state);
+    } else {
+      const AnalyticCase c = a.kind == "williamson2"   ? williamson2(kQuarterPi)
+                             : a.kind == "williamson5" ? williamson5()
+                             : a.kind == "galewsky"    ? galewsky()
+                                                       : throw InputError("there is no case '" + a.kind + "'");
+      options.reference = kGravity * c.reference_height;
+      options.rotation = c.rotation;
+      solver = std::make_unique<ShallowWater>(grid, MPI_COMM_WORLD, cell_means(*grid, c.orography), options);
+      state = solver->make_state("state");
+      set_state(*solver, c, state);
+    }
+    rate = solver->largest_rate(state);
+    MPI_Allreduce(MPI_IN_PLACE, &rate, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
+  }
+};
+
+/// What a run left: fields at the end, and what they cost.
+struct Outcome {
+  std::vector<double> depth, vorticity;
+  double seconds = 0, dt = 0, mass_drift = 0;
+  int steps = 0;
+  bool finite = false;
+};
+
+Outcome fields_of(Flow& flow, Outcome out) {
+  out.depth = cell_fields(*flow.solver, flow.state).depth;
+  out.vorticity = relative_vorticity(*flow.solver, flow.state);
+  return out;
+}
+
+Outcome run(Flow& flow, const State& start, const std::string& name, double cfl, double days) {
+  Kokkos::deep_copy(flow.state, start);
+  const auto integrator = make_integrator(name, *flow.solver);
+  const double mass = budgets(*flow.solver, flow.state).mass;
+  Outcome out;
+  out.steps = static_cast<int>(std::ceil(days * 86400 * flow.rate / cfl * (1 - 1e-12)));
+  out.dt = days * 86400 / out.steps;
+  MPI_Barrier(MPI_COMM_WORLD);
+  const double began = MPI_Wtime();
+  for (int k = 0; k < out.steps; ++k) integrator->step(*flow.solver, flow.state, out.dt);
+  Kokkos::fence();
+  out.seconds = MPI_Wtime() - began;
+  double rate = flow.solver->largest_rate(flow.state);
+  MPI_Allreduce(MPI_IN_PLACE, &rate, 1, MPI_DOUBLE, MPI_MAX, MPI_COMM_WORLD);
+  out.finite = std::isfinite(rate);
+  if (!out.finite) return out;
+  out.mass_drift = budgets(*flow.solver, flow.state).mass / mass - 1;
+  return fields_of(flow, std::move(out));
+}
+
+void print(const Arguments& a, const Outcome& o, double cfl, const Flow& flow, const Outcome& reference) {
+  nlohmann::ordered_json line = {{"case", a.kind},     {"n", a.n},
+                                 {"days", a.days},     {"integrator", a.integrator},
+                                 {"cfl", cfl},         {"dt_seconds", o.dt},
+                                 {"steps", o.steps},   {"seconds", o.seconds},
+                                 {"finite", o.finite}, {"reference_n", a.reference_n > 0 ? a.reference_n : a.n}};
+  if (o.finite) {
+    line["mass_drift"] = o.mass_drift;
+    for (const auto& [name, value, exact] :
+         {std::tuple{"depth", &o.depth, &reference.depth}, {"vorticity", &o.vorticity, &reference.vorticity}}) {
+      const ErrorNorms e = error_norms(*flow.grid, MPI_COMM_WORLD, *value, *exact);
+      line[name] = {{"l1", e.l1}, {"l2", e.l2}, {"linf", e.linf}};
+    }
+  }
+  int rank = 0;
+  MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+  if (rank == 0) std::puts(line.dump().c_str());
+  std::fflush(stdout);
+}
+
+void bench(const Arguments& a) {
+  Flow flow(a, a.n);
+  const State start = flow.solver->make_state("start");
+  Kokkos::deep_copy(start, flow.state);
+  Outcome reference;
+  if (a.reference_n > a.n) {
+    Flow fine(a, a.reference_n);
+    const State fine_start = fine.solver->make_state("start");
+    Kokkos::deep_copy(fine_start, fine.state);
+    run(fine, fine_start, "ssprk3", a.reference_cfl, a.days);
+    coarse_grain_state(*fine.solver, fine.state, *flow.solver, flow.state);
+    reference = fields_of(flow, {});
+  } else {
+    reference = run(flow, start, "ssprk3", a.reference_cfl, a.days);
+  }
+  for (double cfl : a.cfl) print(a, run(flow, start, a.integrator, cfl, a.days), cfl, flow, reference);
+}
+
+}  // namespace
+}  // namespace tramontane
+
+int main(int argc, char** argv) {
+  tramontane::Arguments a;
+  CLI::App app("Error against wall time of the time integrators");
+  app.add_option("--case", a.kind, "williamson2, williamson5, galewsky or winds");
+  app.add_option("--month", a.month, "start month of winds, YYYY-MM");
+  app.add_option("--n", a.n, "cells along a panel edge");
+  app.add_option("--days", a.days, "length of the runs");
+  app.add_option("--integrator", a.integrator, "as physics.integrator");
+  app.add_option("--cfl", a.cfl, "Courant numbers")->delimiter(',');
+  app.add_option("--reference-n", a.reference_n, "grid of the reference run; 0: the same");
+  app.add_option("--reference-cfl", a.reference_cfl, "Courant number of the reference run");
+  CLI11_PARSE(app, argc, argv);
+  MPI_Init(&argc, &argv);
+  int code = 0;
+  {
+    Kokkos::ScopeGuard kokkos(argc, argv);
+    try {
+      const tramontane::PetscSession petsc;
+      tramontane::bench(a);
+    } catch (const std::exception& e) {
+      std::fprintf(stderr, "%s\n", e.what());
+      code = 2;
+    }
+  }
+  if (code) MPI_Abort(MPI_COMM_WORLD, code);
+  MPI_Finalize();
+}
