@@ -20,11 +20,13 @@ struct InterfaceState {
 /// @param eta_left,eta_right total geopotential minus the reference (m2 s-2); jumps in eta equal jumps in phi because
 ///        both sides share one orography at the face
 /// @param velocity_left,velocity_right normal velocities (m s-1)
+/// @param dissipation factor on both jump terms: 1 is LMARS, 0 the mean of both sides
 KOKKOS_INLINE_FUNCTION InterfaceState riemann_lmars(double depth_mean, double eta_left, double eta_right,
-                                                    double velocity_left, double velocity_right) {
+                                                    double velocity_left, double velocity_right,
+                                                    double dissipation = 1.0) {
   const double c = std::sqrt(depth_mean);
-  return {0.5 * (velocity_left + velocity_right) + 0.5 * (eta_left - eta_right) / c,
-          0.5 * (eta_left + eta_right) + 0.5 * c * (velocity_left - velocity_right)};
+  return {0.5 * (velocity_left + velocity_right) + 0.5 * dissipation * (eta_left - eta_right) / c,
+          0.5 * (eta_left + eta_right) + 0.5 * dissipation * c * (velocity_left - velocity_right)};
 }
 
 }  // namespace tramontane

@@ -85,7 +85,7 @@ void copy_ghosts(const View<double*****>& state, const View<int* [4]>& copies, c
 
 void interpolate_ghosts(const View<double*****>& state, const View<int* [3]>& ghosts,
                         const View<int* [kSources]>& sources, const View<double* [5][kSources]>& weights,
-                        const View<double**>& pool) {
+                        const View<double**>& pool, bool scalars, bool vectors) {
   const int points = static_cast<int>(ghosts.extent(0)), levels = static_cast<int>(state.extent(1));
   Kokkos::parallel_for(
       "halo interpolate", Kokkos::RangePolicy<ExecutionSpace>(0, points), KOKKOS_LAMBDA(int k) {
@@ -95,15 +95,19 @@ void interpolate_ghosts(const View<double*****>& state, const View<int* [3]>& gh
           const double* e = &pool(level * kVariables, 0);
           const double* a = &pool(level * kVariables + 1, 0);
           const double* b = &pool(level * kVariables + 2, 0);
-          double scalar = 0.0, alpha = 0.0, beta = 0.0;
+          const int tile = ghosts(k, 0), j = ghosts(k, 1), i = ghosts(k, 2);
+          if (scalars) {
+            double scalar = 0.0;
+            for (int s = 0; s < kSources; ++s) scalar += w[s] * e[source[s]];
+            state(tile, level, 0, j, i) = scalar;
+          }
+          if (!vectors) continue;
+          double alpha = 0.0, beta = 0.0;
           for (int s = 0; s < kSources; ++s) {
             const double qa = a[source[s]], qb = b[source[s]];
-            scalar += w[s] * e[source[s]];
             alpha += w[kSources + s] * qa + w[2 * kSources + s] * qb;
             beta += w[3 * kSources + s] * qa + w[4 * kSources + s] * qb;
           }
-          const int tile = ghosts(k, 0), j = ghosts(k, 1), i = ghosts(k, 2);
-          state(tile, level, 0, j, i) = scalar;
           state(tile, level, 1, j, i) = alpha;
           state(tile, level, 2, j, i) = beta;
         }
@@ -197,10 +201,10 @@ void GhostCells::start(const View<double*****>& state) {
   exchange_->start();
 }
 
-void GhostCells::finish(const View<double*****>& state) {
+void GhostCells::finish(const View<double*****>& state, bool scalar, bool vector) {
   exchange_->finish();
   copy_ghosts(state, copies_, exchange_->pool());
-  interpolate_ghosts(state, ghosts_, sources_, weights_, exchange_->pool());
+  interpolate_ghosts(state, ghosts_, sources_, weights_, exchange_->pool(), scalar, vector);
 }
 
 }  // namespace tramontane

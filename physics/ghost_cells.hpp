@@ -21,7 +21,8 @@ class GhostCells {
   GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int levels, double deadline_seconds = 300.0);
 
   void start(const View<double*****>& state);
-  void finish(const View<double*****>& state);
+  /// With `scalar` or `vector` false the ghosts beyond panel edges of variable 0, or of 1 and 2, are left as they are.
+  void finish(const View<double*****>& state, bool scalar = true, bool vector = true);
 
  private:
   std::shared_ptr<const Grid> grid_;

@@ -43,6 +43,7 @@ class ShallowWater {
                ShallowWaterOptions options);
 
   const Grid& grid() const { return *grid_; }
+  const std::shared_ptr<const Grid>& shared_grid() const { return grid_; }
   MPI_Comm comm() const { return comm_; }
   int levels() const { return options_.levels; }
   double reference() const { return options_.reference; }
@@ -59,9 +60,10 @@ class ShallowWater {
 
   State make_state(const std::string& name) const;
 
-  void fill_ghosts(const State& state) {
+  /// With `scalar` or `vector` false the ghost cells of E, or of M, are of no use afterwards.
+  void fill_ghosts(const State& state, bool scalar = true, bool vector = true) {
     ghosts_.start(state);
-    ghosts_.finish(state);
+    ghosts_.finish(state, scalar, vector);
   }
 
   /// One stage of a Runge-Kutta step, interior cells only:
@@ -73,6 +75,11 @@ class ShallowWater {
   /// Tendencies added at every stage until cleared: shape of the interior (tile, level, variable, j, i), units of the
   /// state per second. Pass an empty view to clear.
   void set_forcing(const View<double*****>& forcing) { forcing_ = forcing; }
+
+  /// Factor on the jump terms of the Riemann solver, 1 (LMARS) until set: see riemann_lmars. Less than 1 only where
+  /// something else damps gravity waves, as the semi-implicit integrator does.
+  void set_dissipation(double factor) { dissipation_ = factor; }
+  double dissipation() const { return dissipation_; }
 
   /// Largest over this rank's cells of sum over directions of (|u^i| + c sqrt(G^ii)) / (a * spacing), s-1: the inverse
   /// of the advective time scale. 1/this times the CFL number is the time step. NaN-safe: returns infinity then.
@@ -109,6 +116,7 @@ class ShallowWater {
   View<double*****> alpha_flux_;  ///< (tile, level, variable, j, face)
   View<double*****> beta_flux_;   ///< (tile, level, variable, face, i)
   View<double*****> forcing_;
+  double dissipation_ = 1.0;
 };
 
 }  // namespace tramontane

@@ -21,14 +21,15 @@ struct FaceFlux {
 };
 
 KOKKOS_INLINE_FUNCTION FaceFlux face_flux(const FaceState& l, const FaceState& r, const FacePoint& f,
-                                          double reference) {
+                                          double reference, double dissipation) {
   const double eta_l = l.e / f.left, eta_r = r.e / f.right;
   const double depth_l = eta_l + reference - f.bottom, depth_r = eta_r + reference - f.bottom;
   const double scale_l = 1.0 / (f.left * depth_l), scale_r = 1.0 / (f.right * depth_r);
   const double normal_l = l.normal * scale_l, normal_r = r.normal * scale_r;
   // Physical normal velocity = u^n / sqrt(G^nn).
   const InterfaceState at =
-      riemann_lmars(0.5 * (depth_l + depth_r), eta_l, eta_r, normal_l / f.speed, normal_r / f.speed);
+      riemann_lmars(0.5 * (depth_l + depth_r), eta_l, eta_r, normal_l / f.speed, normal_r / f.speed,
+                    dissipation);
   const bool from_left = at.velocity >= 0.0;
   const double depth = from_left ? depth_l : depth_r;
   const double mass = f.sqrt_g * f.speed * at.velocity * depth;

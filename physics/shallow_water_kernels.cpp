@@ -110,7 +110,7 @@ void ShallowWater::alpha_fluxes() {
   const auto bottom = alpha_bottom_;
   const FaceMetric metric = grid_->alpha_faces();
   const TileOrigin origin = tile_origin(*grid_);
-  const double reference = options_.reference;
+  const double reference = options_.reference, dissipation = dissipation_;
 
   for_rows(
       "alpha fluxes", tiles * levels * size, KOKKOS_LAMBDA(const RowMember& team, int flat) {
@@ -132,10 +132,10 @@ void ShallowWater::alpha_fluxes() {
         simd_for(team, 0, size + 1, [&](int f) {
           const FaceFlux x = face_flux({upwind_left(e0, f), upwind_left(a0, f), upwind_left(b0, f)},
                                        {upwind_right(e0, f), upwind_right(a0, f), upwind_right(b0, f)},
-                                       {l0[f], r0[f], g0[f], s0[f], n0[f], t0[f], h0[f]}, reference);
+                                       {l0[f], r0[f], g0[f], s0[f], n0[f], t0[f], h0[f]}, reference, dissipation);
           const FaceFlux y = face_flux({upwind_left(e1, f), upwind_left(a1, f), upwind_left(b1, f)},
                                        {upwind_right(e1, f), upwind_right(a1, f), upwind_right(b1, f)},
-                                       {l1[f], r1[f], g1[f], s1[f], n1[f], t1[f], h1[f]}, reference);
+                                       {l1[f], r1[f], g1[f], s1[f], n1[f], t1[f], h1[f]}, reference, dissipation);
           out_e[f] = 0.5 * (x.e + y.e);
           out_a[f] = 0.5 * (x.normal + y.normal);
           out_b[f] = 0.5 * (x.tangential + y.tangential);
@@ -149,7 +149,7 @@ void ShallowWater::beta_fluxes() {
   const auto bottom = beta_bottom_;
   const FaceMetric metric = grid_->beta_faces();
   const TileOrigin origin = tile_origin(*grid_);
-  const double reference = options_.reference;
+  const double reference = options_.reference, dissipation = dissipation_;
 
   for_rows(
       "beta fluxes", tiles * levels * (size + 1), KOKKOS_LAMBDA(const RowMember& team, int flat) {
@@ -179,7 +179,8 @@ void ShallowWater::beta_fluxes() {
                            face_value(a0[i], a1[i], a2[i], a3[i], a4[i])},
                           {face_value(e5[i], e4[i], e3[i], e2[i], e1[i]), face_value(b5[i], b4[i], b3[i], b2[i], b1[i]),
                            face_value(a5[i], a4[i], a3[i], a2[i], a1[i])},
-                          {left[i], right[i], sqrt_g[i], speed[i], pressure_n[i], pressure_t[i], h[i]}, reference);
+                          {left[i], right[i], sqrt_g[i], speed[i], pressure_n[i], pressure_t[i], h[i]}, reference,
+                          dissipation);
             out_e[i] = (first ? 0.0 : out_e[i]) + 0.5 * x.e;
             out_a[i] = (first ? 0.0 : out_a[i]) + 0.5 * x.tangential;
             out_b[i] = (first ? 0.0 : out_b[i]) + 0.5 * x.normal;
@@ -240,7 +241,7 @@ void ShallowWater::edge_fluxes() {
   const auto edge_bottom = edge_bottom_;
   const FaceMetric alpha_metric = grid_->alpha_faces(), beta_metric = grid_->beta_faces();
   const TileOrigin origin = tile_origin(*grid_);
-  const double reference = options_.reference;
+  const double reference = options_.reference, dissipation = dissipation_;
 
   Kokkos::parallel_for(
       "edge fluxes", Kokkos::RangePolicy<ExecutionSpace>(0, edges_.count() / kGaussPoints), KOKKOS_LAMBDA(int pair) {
@@ -259,7 +260,7 @@ void ShallowWater::edge_fluxes() {
             const double tangent_l = p.own_is_left ? own(c + 2, k) : other(c + 2, k);
             const double tangent_r = p.own_is_left ? other(c + 2, k) : own(c + 2, k);
             const double depth_l = eta_l + reference - edge_bottom(k), depth_r = eta_r + reference - edge_bottom(k);
-            const InterfaceState at = riemann_lmars(0.5 * (depth_l + depth_r), eta_l, eta_r, normal_l, normal_r);
+            const InterfaceState at = riemann_lmars(0.5 * (depth_l + depth_r), eta_l, eta_r, normal_l, normal_r, dissipation);
             const bool from_left = at.velocity >= 0.0;
             const double flow = p.flux_scale * (at.velocity * (from_left ? depth_l : depth_r));
             const double normal = flow * (from_left ? normal_l : normal_r);

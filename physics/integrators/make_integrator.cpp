@@ -5,6 +5,7 @@
 #include "kernels/errors.hpp"
 #include "physics/integrators/rk4.hpp"
 #include "physics/integrators/rk63.hpp"
+#include "physics/integrators/semi_implicit.hpp"
 #include "physics/integrators/ssprk3.hpp"
 
 namespace tramontane {
@@ -15,6 +16,7 @@ const std::vector<IntegratorTraits>& integrator_table() {
       {"ssprk3", 3, 3, 2.1, 0.8, 3},
       {"rk4", 4, 4, 2.5, 1.8, 4},
       {"rk63", 3, 6, 4.3, 3.2, 6},
+      {"semi_implicit", 3, 4, 10.0, 8.4, 36},
   };
   return table;
 }
@@ -34,10 +36,12 @@ std::vector<std::string> integrator_names() {
   return names;
 }
 
-std::unique_ptr<TimeIntegrator> make_integrator(const std::string& name, const ShallowWater& solver) {
+std::unique_ptr<TimeIntegrator> make_integrator(const std::string& name, const ShallowWater& solver,
+                                                const IntegratorOptions& options) {
   integrator_traits(name);
   if (name == "rk4") return std::make_unique<Rk4>(solver);
   if (name == "rk63") return std::make_unique<Rk63>(solver);
+  if (name == "semi_implicit") return std::make_unique<SemiImplicit>(solver, options.helmholtz);
   return std::make_unique<SspRk3>(solver);
 }
 

@@ -10,4 +10,9 @@ void combine(const State& out, double a, const State& x, double b, const State& 
       KOKKOS_LAMBDA(std::size_t k) { to[k] = a * first[k] + b * second[k]; });
 }
 
+void copy_first_variable(const State& out, const State& x) {
+  Kokkos::deep_copy(Kokkos::subview(out, Kokkos::ALL, Kokkos::ALL, 0, Kokkos::ALL, Kokkos::ALL),
+                    Kokkos::subview(x, Kokkos::ALL, Kokkos::ALL, 0, Kokkos::ALL, Kokkos::ALL));
+}
+
 }  // namespace tramontane

@@ -50,4 +50,7 @@ class TimeIntegrator {
 /// out <- a x + b y over whole arrays, ghost cells included; `out` may be x or y. All have one shape.
 void combine(const State& out, double a, const State& x, double b, const State& y);
 
+/// Variable 0 of `out` <- variable 0 of x, ghost cells included.
+void copy_first_variable(const State& out, const State& x);
+
 }  // namespace tramontane

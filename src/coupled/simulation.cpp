@@ -18,6 +18,11 @@ std::unique_ptr<ShallowWater> make_solver(const Deck& deck, std::shared_ptr<cons
   return std::make_unique<ShallowWater>(std::move(grid), comm, orography, options);
 }
 
+IntegratorOptions integrator_options(const HelmholtzDeck& deck) {
+  const std::string options = deck.petsc_options == "none" ? "" : deck.petsc_options;
+  return {HelmholtzOptions{deck.solver, deck.preconditioner, deck.tolerance, deck.iterations, options}};
+}
+
 }  // namespace
 
 Simulation::Simulation(const Deck& deck, std::shared_ptr<const Grid> grid, MPI_Comm comm,
@@ -26,7 +31,7 @@ Simulation::Simulation(const Deck& deck, std::shared_ptr<const Grid> grid, MPI_C
     : deck_(deck),
       solver_(make_solver(deck, std::move(grid), comm, orography, reference_height, rotation)),
       state_(solver_->make_state("state")),
-      integrator_(make_integrator(deck.physics.integrator, *solver_)) {}
+      integrator_(make_integrator(deck.physics.integrator, *solver_, integrator_options(deck.physics.helmholtz))) {}
 
 double Simulation::finite_rate() const {
   double rate = solver_->largest_rate(state_);

@@ -23,11 +23,19 @@ struct GridDeck {
   int n = 48;
   int tiles_per_edge = 1;
 };
+struct HelmholtzDeck {
+  std::string solver = "chebyshev";
+  std::string preconditioner = "none";
+  double tolerance = 1e-3;
+  int iterations = 200;
+  std::string petsc_options = "none";
+};
 struct PhysicsDeck {
   std::string model = "shallow_water";
   std::string integrator = "ssprk3";
   int reconstruction = 5;
   std::string riemann = "lmars";
+  HelmholtzDeck helmholtz;
 };
 struct InitialDeck {
   InitialCase kind = InitialCase::winds;  ///< key initial.case

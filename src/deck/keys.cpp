@@ -295,6 +295,17 @@ std::vector<Key> make_keys() {
       one_from("physics.reconstruction", {"5"}, AT(physics.reconstruction), "order of the reconstruction in a row"),
       one_from("physics.riemann", {"lmars"}, AT(physics.riemann), "numerical flux (Chen et al. 2013)"),
 
+      one_from("physics.helmholtz.solver", {"chebyshev", "fgmres", "gmres", "bcgs"}, AT(physics.helmholtz.solver),
+               "PETSc's method for the Helmholtz problem of semi_implicit; the same bits on any ranks: chebyshev"),
+      one_from("physics.helmholtz.preconditioner", {"none", "gamg", "hypre", "bjacobi", "jacobi"},
+               AT(physics.helmholtz.preconditioner), "PETSc's preconditioner there; chebyshev takes none"),
+      number("physics.helmholtz.tolerance", "", within(1e-12, 0.1), AT(physics.helmholtz.tolerance),
+             "factor by which the residual of the first guess shrinks"),
+      number("physics.helmholtz.iterations", "", at_least(1), AT(physics.helmholtz.iterations),
+             "most iterations of one Helmholtz problem"),
+      value("physics.helmholtz.petsc_options", "none or PETSc options in quotes", AT(physics.helmholtz.petsc_options),
+            "handed to PETSc, for instance \"-ksp_monitor\""),
+
       choice("initial.case", AT(initial.kind), "initial state"),
       value("initial.month", "a month YYYY-MM", AT(initial.month), "month of the winds (case winds)"),
       number("initial.alpha_deg", "degrees", within(-360, 360), AT(initial.alpha_deg),
