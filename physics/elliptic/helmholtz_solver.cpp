@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
 #include <cmath>
 #include <exception>
+#include <sstream>
 #include <utility>
 
 #include "physics/elliptic/helmholtz_matrix.hpp"
@@ -67,6 +69,16 @@ struct HelmholtzSolver::Impl {
     prepare_solver();
   }
 
+  /// Takes the options that came with this solver out of PETSc's table, which is one for the whole program.
+  ~Impl() {
+    std::istringstream words(options.petsc_options);
+    for (std::string word; words >> word;)
+      if (word.size() > 1 && word[0] == '-' && std::isalpha(static_cast<unsigned char>(word[1])))
+        PetscOptionsClearValue(nullptr, (std::string("-") + kPrefix + word.substr(1)).c_str());
+  }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
+
   bool chebyshev() const { return options.solver == "chebyshev"; }
   bool assembled() const { return options.preconditioner != "none"; }
 
@@ -92,6 +104,7 @@ struct HelmholtzSolver::Impl {
                       options.preconditioner));
     if (assembled()) matrix = helmholtz_matrix(*grid, comm, levels);
     check(KSPSetOperators(k, shell.get(), assembled() ? matrix.get() : shell.get()), "set a solver up");
+    check(KSPSetTolerances(k, options.tolerance, PETSC_DEFAULT, PETSC_DEFAULT, options.iterations), "set tolerances");
     if (chebyshev()) check(KSPSetNormType(k, KSP_NORM_NONE), "leave out norms");
     if (options.preconditioner == "gamg") {
       // Bounds that Chebyshev smoothers estimate are off on a matrix whose even and odd cells hardly know each other.
@@ -161,9 +174,12 @@ PetscErrorCode multiply(Mat shell, Vec x, Vec y) {
   return 0;
 }
 
-/// Iterations after which the Chebyshev polynomial on [1, largest] has shrunk any error below `tolerance`.
-int chebyshev_iterations(double largest, double tolerance) {
-  const double root = std::sqrt(largest);
+/// Share by which the spectrum may lie outside its bounds.
+constexpr double kSlack = 0.03;
+
+/// Iterations after which the Chebyshev polynomial on [1, ratio] has shrunk any error below `tolerance`.
+int chebyshev_iterations(double ratio, double tolerance) {
+  const double root = std::sqrt(ratio);
   if (root - 1 < 1e-8) return 1;
   return std::max(1, static_cast<int>(std::ceil(std::log(tolerance / 2) / std::log((root - 1) / (root + 1)))));
 }
@@ -194,22 +210,26 @@ void HelmholtzSolver::solve(const State& x, const State& b, double s, double lar
   if (!std::isfinite(first)) return;  // the state is: the run's own check names the place
   const double round_off = 1e-14 * size;
   if (m.chebyshev()) {
-    const double largest = 1.0 + 1.02 * s * s * largest_square;
-    const int count = chebyshev_iterations(largest, m.options.tolerance);
+    // Ghost cells move the spectrum off its bounds by a little, in proportion to its width.
+    const double width = s * s * largest_square, slack = kSlack * width / (1 + width);
+    const double smallest = 1 - slack, largest = 1 + (1 + kSlack) * width;
+    const int count = chebyshev_iterations(largest / smallest, m.options.tolerance);
     if (count > m.options.iterations)
       throw RunError(
           fmt::format("the Helmholtz problem of the semi-implicit step needs {} Chebyshev iterations for a residual of "
                       "{:.1e}: raise physics.helmholtz.iterations from {}, or lower the time step",
                       count, m.options.tolerance, m.options.iterations));
-    check(KSPChebyshevSetEigenvalues(m.ksp.get(), largest, 0.98), "set a spectrum");
+    check(KSPChebyshevSetEigenvalues(m.ksp.get(), largest, smallest), "set a spectrum");
     check(KSPSetTolerances(m.ksp.get(), m.options.tolerance, 0.0, PETSC_DEFAULT, count), "set tolerances");
   } else {
     if (m.assembled() && s != m.assembled_for) {
       fill_helmholtz_matrix(m.matrix.get(), *m.grid, m.levels, m.reference, m.bottom, s);
       m.assembled_for = s;
     }
-    check(KSPSetTolerances(m.ksp.get(), m.options.tolerance, round_off, PETSC_DEFAULT, m.options.iterations),
-          "set tolerances");
+    double tolerance = 0, divergence = 0;  // PETSc's own options may have set them
+    PetscInt most = 0;
+    check(KSPGetTolerances(m.ksp.get(), &tolerance, nullptr, &divergence, &most), "give tolerances");
+    check(KSPSetTolerances(m.ksp.get(), tolerance, round_off, divergence, most), "set tolerances");
   }
   check(VecSet(m.correction.get(), 0), "clear a vector");
   const PetscErrorCode code = KSPSolve(m.ksp.get(), m.residual.get(), m.correction.get());
