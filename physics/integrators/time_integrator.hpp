@@ -13,7 +13,7 @@ struct IntegratorTraits {
   std::string name;  ///< as in the deck
   int order;         ///< of accuracy in the time step
   int stages;        ///< evaluations of the tendency a step
-  /// Largest stable Courant number that was measured, in the sense of ShallowWater::largest_rate: time step times the
+  /// Largest stable Courant number, in the sense of ShallowWater::largest_rate: time step times the
   /// largest sum over directions of (|u^i| + c sqrt(G^ii)) / (a spacing). See docs/design/time-integration.md.
   double courant_limit;
   /// The Courant number of a deck that leaves it to the program.

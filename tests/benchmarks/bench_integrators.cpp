@@ -1,9 +1,9 @@
-// Error against wall time of the time integrators. Runs one case on one grid with one integrator at several Courant
+// Error against wall time of the time integrators. Runs one case on one grid with several integrators and Courant
 // numbers and prints a JSON line for each: wall time, steps, and normalised errors (Williamson et al. 1992, eqs. 82-84)
 // of depth and vorticity against a reference run, which takes small steps with SSPRK3 on the same grid (what is left is
 // the error of the time step) or on a finer one (the whole error).
 //
-//   bench_integrators --case williamson5 --n 48 --days 5 --integrator rk53 --cfl 1.5,3.0
+//   bench_integrators --case williamson5 --n 48 --days 5 --runs ssprk3:0.8,ssprk3:2,semi_implicit:8.4
 #include <mpi.h>
 
 #include <CLI/CLI.hpp>
@@ -82,10 +82,10 @@ AnalyticCase galewsky() {
 }
 
 struct Arguments {
-  std::string kind = "williamson2", integrator = "ssprk3", month = "1991-01";
+  std::string kind = "williamson2", month = "1991-01";
   int n = 24, reference_n = 0;
   double days = 5, reference_cfl = 0.2;
-  std::vector<double> cfl = {0.8};
+  std::vector<std::string> runs = {"ssprk3:0.8"};  ///< integrator:Courant number
   IntegratorOptions options;
 };
 
@@ -174,11 +174,12 @@ Outcome run(Flow& flow, const State& start, const std::string& name, double cfl,
   return fields_of(flow, std::move(out));
 }
 
-void print(const Arguments& a, const Outcome& o, double cfl, const Flow& flow, const Outcome& reference) {
+void print(const Arguments& a, const std::string& integrator, const Outcome& o, double cfl, const Flow& flow,
+           const Outcome& reference) {
   nlohmann::ordered_json line = {{"case", a.kind},
                                  {"n", a.n},
                                  {"days", a.days},
-                                 {"integrator", a.integrator},
+                                 {"integrator", integrator},
                                  {"cfl", cfl},
                                  {"dt_seconds", o.dt},
                                  {"steps", o.steps},
@@ -187,6 +188,8 @@ void print(const Arguments& a, const Outcome& o, double cfl, const Flow& flow, c
                                  {"finite", o.finite},
                                  {"helmholtz_iterations", o.iterations},
                                  {"reference_n", a.reference_n > 0 ? a.reference_n : a.n}};
+  if (integrator == "semi_implicit")
+    line["helmholtz"] = a.options.helmholtz.solver + " " + a.options.helmholtz.preconditioner;
   if (o.finite) {
     line["mass_drift"] = o.mass_drift;
     for (const auto& [name, value, exact] :
@@ -216,7 +219,13 @@ void bench(const Arguments& a) {
   } else {
     reference = run(flow, start, "ssprk3", a.reference_cfl, a.days);
   }
-  for (double cfl : a.cfl) print(a, run(flow, start, a.integrator, cfl, a.days, a.options), cfl, flow, reference);
+  for (const std::string& run_name : a.runs) {
+    const auto colon = run_name.find(':');
+    if (colon == std::string::npos) throw InputError("a run is integrator:Courant number, not '" + run_name + "'");
+    const std::string integrator = run_name.substr(0, colon);
+    const double cfl = std::stod(run_name.substr(colon + 1));
+    print(a, integrator, run(flow, start, integrator, cfl, a.days, a.options), cfl, flow, reference);
+  }
 }
 
 }  // namespace
@@ -229,8 +238,7 @@ int main(int argc, char** argv) {
   app.add_option("--month", a.month, "start month of winds, YYYY-MM");
   app.add_option("--n", a.n, "cells along a panel edge");
   app.add_option("--days", a.days, "length of the runs");
-  app.add_option("--integrator", a.integrator, "as physics.integrator");
-  app.add_option("--cfl", a.cfl, "Courant numbers")->delimiter(',');
+  app.add_option("--runs", a.runs, "integrator:Courant number, comma-separated")->delimiter(',');
   app.add_option("--solver", a.options.helmholtz.solver, "as physics.helmholtz.solver");
   app.add_option("--preconditioner", a.options.helmholtz.preconditioner, "as physics.helmholtz.preconditioner");
   app.add_option("--tolerance", a.options.helmholtz.tolerance, "as physics.helmholtz.tolerance");
