@@ -52,6 +52,7 @@ TEST_P(Integrators, ConvergesAtItsOrder) {
   const auto reference = after(32 * steps);
   const double coarse = largest_difference(after(steps), reference),
                fine = largest_difference(after(2 * steps), reference);
+  std::printf("%s: slope %.2f\n", GetParam().c_str(), std::log2(coarse / fine));
   // The next term of the error's expansion bends the slope; at these steps by less than 0.3.
   EXPECT_GT(std::log2(coarse / fine), integrator->order() - 0.3) << coarse << " " << fine;
   EXPECT_GT(fine, 1e-9);  // above the round-off of a state of 1e4: the slope means something
