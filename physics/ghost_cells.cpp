@@ -291,13 +291,13 @@ void GhostCells::start(const View<Real*****>& state) {
   exchange_->start(ReadCell{state});
 }
 
-void GhostCells::finish(const View<Real*****>& state) {
-  copy_own(state);
+void GhostCells::finish(const View<Real*****>& state, bool scalar, bool vector) {
+  copy_own(state, scalar, vector);
   exchange_->finish(WriteCell{state, strips_, segments_});
-  interpolate(state);
+  interpolate(state, scalar, vector);
 }
 
-void GhostCells::copy_own(const View<Real*****>& state) {
+void GhostCells::copy_own(const View<Real*****>& state, bool scalar, bool vector) {
   const auto runs = runs_;
   const auto segments = segments_;
   const auto strips = strips_;
@@ -307,6 +307,7 @@ void GhostCells::copy_own(const View<Real*****>& state) {
         const Run run = runs(flat / levels);
         const int level = flat % levels;
         for (int v = 0; v < variables; ++v) {
+          if (!(v == 1 || v == 2 ? vector : scalar)) continue;
           const Turned to = run.segment < 0 ? Turned{v, Real(1)} : turn(segments(run.segment), v);
           const Real* __restrict__ from = &state(run.source_tile, level, v, 0, 0) + run.source;
           Real* __restrict__ into = (run.segment < 0 ? &state(run.target_tile, level, v, 0, 0)
@@ -321,7 +322,7 @@ void GhostCells::copy_own(const View<Real*****>& state) {
       });
 }
 
-void GhostCells::interpolate(const View<Real*****>& state) {
+void GhostCells::interpolate(const View<Real*****>& state, bool scalar, bool vector) {
   const auto segments = segments_;
   const auto strips = strips_;
   const auto blocks = blocks_;
@@ -355,7 +356,7 @@ void GhostCells::interpolate(const View<Real*****>& state) {
         };
         for (int level = 0; level < levels; ++level)
           for (int v = 0; v < variables; ++v) {
-            if (v == 2) continue;  // goes with the outward component
+            if (v == 2 || !(v == 1 ? vector : scalar)) continue;  // 2 goes with the outward component
             const Real* from = &strips(segment, level, v, 0, block.first_source);
             const Real* beside = v == 1 ? &strips(segment, level, 2, 0, block.first_source) : from;
             Lanes sum = load_lanes(from) * Real(0), turned = sum, kept = sum;

@@ -29,7 +29,8 @@ class GhostCells {
              double deadline_seconds = 300.0);
 
   void start(const View<Real*****>& state);
-  void finish(const View<Real*****>& state);
+  /// With `scalar` or `vector` false the ghosts of variable 0 and of 3 and up, or of 1 and 2, are left as they are.
+  void finish(const View<Real*****>& state, bool scalar = true, bool vector = true);
 
   /// Whether other ranks take part, so that there is something to overlap with.
   bool has_remote() const { return exchange_->has_remote(); }
@@ -56,8 +57,8 @@ class GhostCells {
   };
 
   // Kernels: extended lambdas may not live in private members.
-  void copy_own(const View<Real*****>& state);
-  void interpolate(const View<Real*****>& state);
+  void copy_own(const View<Real*****>& state, bool scalar, bool vector);
+  void interpolate(const View<Real*****>& state, bool scalar, bool vector);
 
  private:
   void tabulate(int tile_position);

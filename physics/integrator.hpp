@@ -1,25 +1,5 @@
-/// Time integrators of the shallow-water core.
+/// Time integrators of the shallow-water core: the interface, the factory, and the one that tests build by hand.
 #pragma once
 
-#include "physics/shallow_water.hpp"
-
-namespace tramontane {
-
-/// Three-stage, third-order strong-stability-preserving Runge-Kutta scheme (Shu and Osher 1988, J. Comput. Phys. 77).
-class SspRk3 {
- public:
-  explicit SspRk3(const ShallowWater& solver)
-      : first_(solver.make_state("first stage")), second_(solver.make_state("second stage")) {}
-
-  /// Advances `state` by dt seconds. No stage overwrites what it reads, which saves a copy of the state.
-  void step(ShallowWater& solver, const State& state, double dt) {
-    solver.stage(first_, 0.0, state, 1.0, state, dt);
-    solver.stage(second_, 3.0 / 4.0, state, 1.0 / 4.0, first_, dt / 4.0);
-    solver.stage(state, 1.0 / 3.0, state, 2.0 / 3.0, second_, dt * 2.0 / 3.0);
-  }
-
- private:
-  State first_, second_;
-};
-
-}  // namespace tramontane
+#include "physics/integrators/make_integrator.hpp"
+#include "physics/integrators/ssprk3.hpp"

@@ -72,9 +72,10 @@ class ShallowWater {
   /// The regions that a stage goes through, one after the other.
   const std::vector<Region>& regions() const { return regions_; }
 
-  void fill_ghosts(const State& state) {
+  /// With `scalar` or `vector` false the ghost cells of E, or of M, are of no use afterwards.
+  void fill_ghosts(const State& state, bool scalar = true, bool vector = true) {
     ghosts_.start(state);
-    ghosts_.finish(state);
+    ghosts_.finish(state, scalar, vector);
   }
 
   /// One stage of a Runge-Kutta step, interior cells only:
@@ -86,6 +87,11 @@ class ShallowWater {
   /// Tendencies added at every stage until cleared: shape of the interior (tile, level, variable, j, i), units of the
   /// state per second. Pass an empty view to clear.
   void set_forcing(const View<Real*****>& forcing) { forcing_ = forcing; }
+
+  /// Factor on the jumps in the Riemann solver, 1 (LMARS) until set: see riemann_lmars. Less than 1 only where something
+  /// else damps gravity waves, as the semi-implicit integrator does.
+  void set_dissipation(double factor) { options_.dissipation = factor; }
+  double dissipation() const { return options_.dissipation; }
 
   /// Largest over this rank's cells of sum over directions of (|u^i| + c sqrt(G^ii)) / (a * spacing), s-1: the inverse
   /// of the advective time scale, plus kViscousRate's share where there is viscosity. 1/this times the CFL number is

@@ -50,13 +50,6 @@ std::vector<Term> laplacian_row(const GhostInterpolation& ghosts, int panel, int
   return row;
 }
 
-/// Sets a PETSc option unless the user has.
-void set_default(const char* name, const char* value) {
-  PetscBool given = PETSC_FALSE;
-  check(PetscOptionsHasName(nullptr, nullptr, name, &given), "look an option up");
-  if (!given) check(PetscOptionsSetValue(nullptr, name, value), "set an option");
-}
-
 /// The matrix with what the projected product needs, as the context of PETSc's shell matrix.
 struct Projected {
   Mat matrix;
@@ -169,7 +162,7 @@ struct EllipticSolver::Impl {
     check(PCSetType(pc, PCGAMG), "set a preconditioner up");
     // A factorisation of the singular coarsest matrix returns a huge constant and loses the digits of the rest; the
     // pseudo-inverse does not.
-    set_default("-tramontane_mg_coarse_pc_type", "svd");
+    petsc::set_default("-tramontane_mg_coarse_pc_type", "svd");
     check(KSPSetTolerances(k, kTolerance, 1e-300, PETSC_DEFAULT, 400), "set tolerances");
     check(KSPSetFromOptions(k), "read its options");
     check(KSPSetUp(k), "set a solver up");

@@ -19,6 +19,13 @@ inline void check(PetscErrorCode code, const char* what) {
                  std::to_string(code) + ")");
 }
 
+/// Sets a PETSc option unless the user has.
+inline void set_default(const char* name, const char* value) {
+  PetscBool given = PETSC_FALSE;
+  check(PetscOptionsHasName(nullptr, nullptr, name, &given), "look an option up");
+  if (!given) check(PetscOptionsSetValue(nullptr, name, value), "set an option");
+}
+
 struct Destroy {
   void operator()(Mat m) const { MatDestroy(&m); }
   void operator()(Vec v) const { VecDestroy(&v); }

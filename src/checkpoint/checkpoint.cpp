@@ -225,7 +225,7 @@ Checkpoint describe(const Deck& deck, const Simulation& simulation) {
       added(cell_checksum(simulation.grid().tiling(), simulation.grid().rank(), solver.orography()), solver.comm());
   c.version = TRAMONTANE_VERSION;
   c.integrator = deck.physics.integrator;
-  c.cfl = deck.time.cfl;
+  c.cfl = deck.time.cfl.value_or(0);
   c.dt = deck.time.dt.value_or(0);
   c.progress = simulation.progress();
   return c;

@@ -31,7 +31,7 @@ struct Checkpoint {
   // What may change: then the rest of the stretch under way is planned anew.
   std::string version;  ///< of the program
   std::string integrator;
-  double cfl = 0, dt = 0;  ///< time.cfl and time.dt (0: auto)
+  double cfl = 0, dt = 0;  ///< time.cfl and time.dt, 0 for auto
 
   SimulationProgress progress;
   std::vector<double> budgets_at_start, largest_drifts;

@@ -8,10 +8,6 @@ namespace tramontane {
 
 namespace {
 
-/// Largest Courant number (sum over directions, see ShallowWater::largest_rate) that was seen to be stable: SSPRK3 with
-/// the fifth-order upwind flux on Williamson 2 (docs/design/solver.md). Beyond it nothing was tried.
-constexpr double kLargestCourant = 1.6;
-
 std::unique_ptr<ShallowWater> make_solver(const Deck& deck, std::shared_ptr<const Grid> grid, MPI_Comm comm,
                                           const std::vector<double>& orography, double reference_height,
                                           Vector3 rotation, std::vector<TracerOptions> tracers) {
@@ -24,6 +20,11 @@ std::unique_ptr<ShallowWater> make_solver(const Deck& deck, std::shared_ptr<cons
   return std::make_unique<ShallowWater>(std::move(grid), comm, orography, options);
 }
 
+IntegratorOptions integrator_options(const HelmholtzDeck& deck) {
+  const std::string options = deck.petsc_options == "none" ? "" : deck.petsc_options;
+  return {HelmholtzOptions{deck.solver, deck.preconditioner, deck.tolerance, deck.iterations, options}};
+}
+
 }  // namespace
 
 Simulation::Simulation(const Deck& deck, std::shared_ptr<const Grid> grid, MPI_Comm comm,
@@ -32,7 +33,7 @@ Simulation::Simulation(const Deck& deck, std::shared_ptr<const Grid> grid, MPI_C
     : deck_(deck),
       solver_(make_solver(deck, std::move(grid), comm, orography, reference_height, rotation, std::move(tracers))),
       state_(solver_->make_state("state")),
-      integrator_(*solver_),
+      integrator_(make_integrator(deck.physics.integrator, *solver_, integrator_options(deck.physics.helmholtz))),
       watch_(*solver_, deck.stream.deadline) {}
 
 double Simulation::finite_rate() {
@@ -52,20 +53,22 @@ double Simulation::finite_rate() {
 
 double Simulation::checked_rate() {
   const double rate = finite_rate();
-  if (deck_.time.dt && *deck_.time.dt * rate > kLargestCourant)
+  const double limit = integrator_->courant_limit();
+  if (deck_.time.dt && *deck_.time.dt * rate > limit)
     throw InputError(
-        fmt::format("{}time.dt = {:g} s is past the stability limit of {:.4g} s at C{}: lower time.dt, or "
+        fmt::format("{}time.dt = {:g} s is past the stability limit of {:.4g} s of {} at C{}: lower time.dt, or "
                     "set it to auto",
-                    deck_.where("time.dt"), *deck_.time.dt, kLargestCourant / rate, grid().n()));
-  if (deck_.time.cfl > kLargestCourant)
-    throw InputError(fmt::format("{}time.cfl = {:g} is past the stability limit of {:g}: lower it",
-                                 deck_.where("time.cfl"), deck_.time.cfl, kLargestCourant));
+                    deck_.where("time.dt"), *deck_.time.dt, limit / rate, integrator_->name(), grid().n()));
+  if (courant() > limit)
+    throw InputError(fmt::format("{}time.cfl = {:g} is past the stability limit of {:g} of {}: lower it, or set it to "
+                                 "auto",
+                                 deck_.where("time.cfl"), courant(), limit, integrator_->name()));
   return rate;
 }
 
 void Simulation::plan(double seconds) {
   const double rate = checked_rate();
-  const double limit = deck_.time.dt ? *deck_.time.dt : deck_.time.cfl / rate;
+  const double limit = deck_.time.dt ? *deck_.time.dt : courant() / rate;
   StepPlan& plan = progress_.plan;
   // A hair of slack, so that seconds / dt that is whole up to round-off does not gain a step.
   plan.steps = std::max(1L, static_cast<long>(std::ceil(seconds / limit * (1 - 1e-12))));
@@ -76,7 +79,7 @@ void Simulation::plan(double seconds) {
 StepFlags Simulation::step(const std::function<StepFlags()>& mine) {
   const double began = MPI_Wtime();
   StepPlan& plan = progress_.plan;
-  integrator_.step(*solver_, state_, plan.dt);
+  integrator_->step(*solver_, state_, plan.dt);
   --plan.steps;
   progress_.time = plan.steps > 0 ? plan.end - static_cast<double>(plan.steps) * plan.dt : plan.end;
   progress_.largest_step = std::max(progress_.largest_step, plan.dt);

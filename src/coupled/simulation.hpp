@@ -84,13 +84,15 @@ class Simulation {
   double checked_rate();
 
  private:
+  /// Courant number that the deck asks for, or the integrator's own choice.
+  double courant() const { return deck_.time.cfl.value_or(integrator_->traits().default_courant); }
   /// Largest rate over all ranks; throws RunError when the state is not finite.
   double finite_rate();
 
   const Deck& deck_;
   std::unique_ptr<ShallowWater> solver_;
   State state_;
-  SspRk3 integrator_;
+  std::unique_ptr<TimeIntegrator> integrator_;
   StateWatch watch_;
   SimulationProgress progress_;
 };

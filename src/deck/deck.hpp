@@ -25,12 +25,20 @@ struct GridDeck {
   int n = 48;
   int tiles_per_edge = 1;
 };
+struct HelmholtzDeck {
+  std::string solver = "chebyshev";
+  std::string preconditioner = "none";
+  double tolerance = 1e-3;
+  int iterations = 200;
+  std::string petsc_options = "none";
+};
 struct PhysicsDeck {
   std::string model = "shallow_water";
   std::string integrator = "ssprk3";
   int reconstruction = 5;
   std::string riemann = "lmars";
   double viscosity = 0;  ///< m2 s-1
+  HelmholtzDeck helmholtz;
 };
 struct InitialDeck {
   InitialCase kind = InitialCase::winds;  ///< key initial.case
@@ -52,7 +60,7 @@ struct DataDeck {
 };
 struct TimeDeck {
   double days = 5;
-  double cfl = 0.8;
+  std::optional<double> cfl;  ///< empty: the integrator's own choice
   std::optional<double> dt;  ///< s; empty: from the Courant number
 };
 struct RanksDeck {

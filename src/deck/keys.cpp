@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "physics/integrators/time_integrator.hpp"
 #include "src/deck/duration.hpp"
 
 namespace tramontane {
@@ -326,11 +327,23 @@ std::vector<Key> make_keys() {
              "tiles along a panel edge; 6 tiles_per_edge^2 tiles are dealt to the solver ranks"),
 
       one_from("physics.model", {"shallow_water"}, AT(physics.model), "equations of the solver"),
-      one_from("physics.integrator", {"ssprk3"}, AT(physics.integrator), "time integrator (Shu and Osher 1988)"),
+      one_from("physics.integrator", integrator_names(), AT(physics.integrator),
+               "time integrator (docs/design/time-integration.md)"),
       one_from("physics.reconstruction", {"5"}, AT(physics.reconstruction), "order of the reconstruction in a row"),
       one_from("physics.riemann", {"lmars"}, AT(physics.riemann), "numerical flux (Chen et al. 2013)"),
       number("physics.viscosity", "m2 s-1", at_least(0), AT(physics.viscosity),
              "Laplacian diffusion of velocity and height (Galewsky et al. 2004 take 1e5)"),
+
+      one_from("physics.helmholtz.solver", {"chebyshev", "fgmres", "gmres", "bcgs"}, AT(physics.helmholtz.solver),
+               "PETSc's method for the Helmholtz problem of semi_implicit; the same bits on any ranks: chebyshev"),
+      one_from("physics.helmholtz.preconditioner", {"none", "gamg", "hypre", "bjacobi", "jacobi"},
+               AT(physics.helmholtz.preconditioner), "PETSc's preconditioner there; chebyshev takes none"),
+      number("physics.helmholtz.tolerance", "", within(1e-12, 0.1), AT(physics.helmholtz.tolerance),
+             "factor by which the residual of the first guess shrinks"),
+      number("physics.helmholtz.iterations", "", at_least(1), AT(physics.helmholtz.iterations),
+             "most iterations of one Helmholtz problem"),
+      value("physics.helmholtz.petsc_options", "none or PETSc options in quotes", AT(physics.helmholtz.petsc_options),
+            "handed to PETSc, for instance \"-ksp_monitor\""),
 
       choice("initial.case", AT(initial.kind), "initial state"),
       value("initial.month", "a month YYYY-MM", AT(initial.month), "month of the winds (case winds)"),
@@ -355,7 +368,8 @@ std::vector<Key> make_keys() {
       value("data.relief", "a path", AT(data.relief), "classic netCDF with the relief ROSE"),
 
       number("time.days", "d", above(0), AT(time.days), "length of a solver-only run"),
-      number("time.cfl", "", above(0), AT(time.cfl), "Courant number from which the time step comes"),
+      number_or_auto("time.cfl", "", above(0), AT(time.cfl),
+                     "Courant number from which the time step comes; auto: the integrator's own (0.8 for ssprk3)"),
       number_or_auto("time.dt", "s", above(0), AT(time.dt), "time step; auto: from the Courant number"),
 
       number_or_auto("ranks.solver", "ranks", at_least(1), AT(ranks.solver), "ranks that integrate"),

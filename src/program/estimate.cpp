@@ -9,14 +9,15 @@
 
 #include "kernels/sample.hpp"
 #include "physics/cubed_sphere.hpp"
+#include "physics/integrators/time_integrator.hpp"
 
 namespace tramontane {
 namespace {
 
 constexpr double kDay = 86400;
-// Rates that the estimates rest on, for one core of a current server: cell updates a second of the solver (a step of
-// three stages), and floating-point operations a second of a network.
-constexpr double kCellUpdatesPerSecond = 5e6;
+// Rates that the estimates rest on, for one core of a current server: cell stages a second of the solver, and
+// floating-point operations a second of a network.
+constexpr double kCellStagesPerSecond = 1.5e7;
 constexpr double kNetworkFlops = 4e10;
 // Memory of one cell in the solver: three fields, their stages and fluxes, and the geometry, in double precision.
 constexpr double kBytesPerCell = 600;
@@ -29,7 +30,7 @@ double time_step(const Deck& deck, int n) {
   const double width = kEarthRadius * std::numbers::pi / 2 / n;
   const double smallest = width * std::sqrt(2.0) / 2;  // cells at the corners of a panel
   const double signal = std::sqrt(kGravity * deck.initial.mean_depth) + 80;
-  return deck.time.cfl * smallest / signal;
+  return deck.time.cfl.value_or(integrator_traits(deck.physics.integrator).default_courant) * smallest / signal;
 }
 
 /// Weights of a U-Net with two 3 x 3 convolutions a level down and up.
@@ -88,7 +89,8 @@ Estimate estimate(const Deck& deck, Command command, const RankLayout& layout) {
   e.coarse_steps = std::ceil(coarse_days * kDay / time_step(deck, coarse));
 
   const double solvers = std::max(1, layout.solvers), learners = std::max(1, layout.learners);
-  e.solver_seconds = (e.fine_steps * cells + e.coarse_steps * coarse_cells) / kCellUpdatesPerSecond / solvers +
+  const double stages = integrator_traits(deck.physics.integrator).cost;
+  e.solver_seconds = (e.fine_steps * cells + e.coarse_steps * coarse_cells) * stages / kCellStagesPerSecond / solvers +
                      inferences * network_operations(deck) / kNetworkFlops / solvers;
   e.solver_bytes = layout.solvers > 0 ? kBytesPerRank + (cells + coarse_cells) * kBytesPerCell / solvers : 0;
   if (layout.learners > 0) {

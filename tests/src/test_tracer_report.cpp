@@ -2,6 +2,7 @@
 
 #include "physics/initial_state.hpp"
 #include "physics/tracer_state.hpp"
+#include "physics/cases/rest.hpp"
 #include "src/coupled/tracer_report.hpp"
 
 namespace tramontane {

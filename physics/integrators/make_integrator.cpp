@@ -1,0 +1,49 @@
+#include "physics/integrators/make_integrator.hpp"
+
+#include <fmt/format.h>
+
+#include "kernels/errors.hpp"
+#include "physics/integrators/rk4.hpp"
+#include "physics/integrators/rk63.hpp"
+#include "physics/integrators/semi_implicit.hpp"
+#include "physics/integrators/ssprk3.hpp"
+
+namespace tramontane {
+
+const std::vector<IntegratorTraits>& integrator_table() {
+  // Limits: docs/design/time-integration.md. Those of the explicit schemes hold on any grid, corners of the cube
+  // included; that of the semi-implicit one is the smallest measured, rounded down.
+  static const std::vector<IntegratorTraits> table = {
+      {"ssprk3", 3, 3, 1.6, 0.8, 3},
+      {"rk4", 4, 4, 1.9, 1.6, 4},
+      {"rk63", 3, 6, 3.5, 3.0, 6},
+      {"semi_implicit", 3, 4, 12.0, 8.4, 50},
+  };
+  return table;
+}
+
+const IntegratorTraits& integrator_traits(const std::string& name) {
+  std::string known;
+  for (const IntegratorTraits& traits : integrator_table()) {
+    if (traits.name == name) return traits;
+    known += (known.empty() ? "" : ", ") + traits.name;
+  }
+  throw InputError(fmt::format("there is no time integrator '{}': take one of {}", name, known));
+}
+
+std::vector<std::string> integrator_names() {
+  std::vector<std::string> names;
+  for (const IntegratorTraits& traits : integrator_table()) names.push_back(traits.name);
+  return names;
+}
+
+std::unique_ptr<TimeIntegrator> make_integrator(const std::string& name, const ShallowWater& solver,
+                                                const IntegratorOptions& options) {
+  integrator_traits(name);
+  if (name == "rk4") return std::make_unique<Rk4>(solver);
+  if (name == "rk63") return std::make_unique<Rk63>(solver);
+  if (name == "semi_implicit") return std::make_unique<SemiImplicit>(solver, options.helmholtz);
+  return std::make_unique<SspRk3>(solver);
+}
+
+}  // namespace tramontane
