@@ -7,7 +7,8 @@ std::shared_ptr<const Grid> make_grid(const Deck& deck, MPI_Comm comm, int n) {
   int rank = 0, ranks = 1;
   MPI_Comm_rank(comm, &rank);
   MPI_Comm_size(comm, &ranks);
-  return std::make_shared<const Grid>(Tiling(n, deck.grid.tiles_per_edge, ranks), rank);
+  return std::make_shared<const Grid>(Tiling(n, deck.grid.tiles_per_edge, ranks), rank, kEarthRadius,
+                                      deck.physics.reconstruction);
 }
 }  // namespace
 

@@ -166,7 +166,8 @@ int run_solver_alone(const CommandContext& context) {
   const double began = MPI_Wtime();
   EnergyMeter energy;
   const auto grid =
-      std::make_shared<const Grid>(Tiling(deck.grid.n, deck.grid.tiles_per_edge, context.size), context.rank);
+      std::make_shared<const Grid>(Tiling(deck.grid.n, deck.grid.tiles_per_edge, context.size), context.rank,
+                                   kEarthRadius, deck.physics.reconstruction);
   const InitialRun initial = start_initial_case(deck, grid, context.world);
   Simulation* const simulation = initial.simulation.get();
   simulation->checked_rate();  // before an earlier run's files are replaced

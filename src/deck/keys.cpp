@@ -329,7 +329,7 @@ std::vector<Key> make_keys() {
       one_from("physics.model", {"shallow_water"}, AT(physics.model), "equations of the solver"),
       one_from("physics.integrator", integrator_names(), AT(physics.integrator),
                "time integrator (docs/design/time-integration.md)"),
-      one_from("physics.reconstruction", {"5"}, AT(physics.reconstruction), "order of the reconstruction in a row"),
+      one_from("physics.reconstruction", {"3", "5", "7"}, AT(physics.reconstruction), "order of the reconstruction in a row"),
       one_from("physics.riemann", {"lmars"}, AT(physics.riemann), "numerical flux (Chen et al. 2013)"),
       number("physics.viscosity", "m2 s-1", at_least(0), AT(physics.viscosity),
              "Laplacian diffusion of velocity and height (Galewsky et al. 2004 take 1e5)"),

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "physics/cases/rest.hpp"
 #include "physics/initial_state.hpp"
 #include "physics/tracer_state.hpp"
 #include "physics/cases/rest.hpp"
