@@ -36,6 +36,7 @@ ShallowWater::ShallowWater(std::shared_ptr<const Grid> grid, MPI_Comm comm, cons
   alpha_lines_ = View<Real*****>("alpha lines", tiles, levels, lines, rows + 2 * halo, columns);
   alpha_flux_ = View<Real*****>("alpha flux", tiles, levels, kPrognostic, rows, columns + 1);
   beta_flux_ = View<Real*****>("beta flux", tiles, levels, kPrognostic, rows + 1, columns);
+  source_ = View<Real*****>("momentum source", tiles, levels, 2, rows, columns);
   edge_flux_ = View<Real***>("edge flux", levels * kPrognostic, edges_.segment_count(), grid_->tile_cells());
   next_ = make_state("next state");
   tabulate_edges();

@@ -76,6 +76,7 @@ void ShallowWater::update(const Region& region, const State& out, double a, cons
                           const State& state, double c) {
   const int levels = options_.levels, rows = region.rows();
   const auto beta_lines = beta_lines_, slope_lines = slope_lines_, alpha_flux = alpha_flux_, beta_flux = beta_flux_;
+  const auto source = source_;
   const auto forcing = added_tendency();
   const bool forced = forcing.size() > 0;
   const auto bottom = volume_bottom_;
@@ -137,16 +138,25 @@ void ShallowWater::update(const Region& region, const State& out, double a, cons
         };
         const SourceLine<Order> south_line = source_line(0), north_line = source_line(1);
 
+        // One Gauss line at a time: both at once need more row pointers than a processor has registers.
+        OutputRow source_a = &source(local, level, 0, j, 0), source_b = &source(local, level, 1, j, 0);
         simd_for(team, 0, columns, [&](int i) TRAMONTANE_INLINE_BODY {
-          const MomentumSource south = south_line(w, i, reference, inverse_spacing, inverse_radius);
-          const MomentumSource north = north_line(w, i, reference, inverse_spacing, inverse_radius);
-          const Real source_a = south.a + north.a, source_b = south.b + north.b;
+          const MomentumSource s = south_line(w, i, reference, inverse_spacing, inverse_radius);
+          source_a[i] = s.a;
+          source_b[i] = s.b;
+        });
+        simd_for(team, 0, columns, [&](int i) TRAMONTANE_INLINE_BODY {
+          const MomentumSource s = north_line(w, i, reference, inverse_spacing, inverse_radius);
+          source_a[i] += s.a;
+          source_b[i] += s.b;
+        });
+        simd_for(team, 0, columns, [&](int i) TRAMONTANE_INLINE_BODY {
           const Real per_angle = -inverse_spacing * inverse_radius, share = Real(1) / (kGaussPoints * kGaussPoints);
           const Real tendency_e = ((fe[i + 1] - fe[i]) + (north_e[i] - south_e[i])) * per_angle;
           const Real tendency_a =
-              multiply_add((fa[i + 1] - fa[i]) + (north_a[i] - south_a[i]), per_angle, share * source_a);
+              multiply_add((fa[i + 1] - fa[i]) + (north_a[i] - south_a[i]), per_angle, share * source_a[i]);
           const Real tendency_b =
-              multiply_add((fb[i + 1] - fb[i]) + (north_b[i] - south_b[i]), per_angle, share * source_b);
+              multiply_add((fb[i + 1] - fb[i]) + (north_b[i] - south_b[i]), per_angle, share * source_b[i]);
           oe[i] = multiply_add(seconds, tendency_e, multiply_add(from_begin, e0[i] - e1[i], sum * e1[i]));
           oa[i] = multiply_add(seconds, tendency_a, multiply_add(from_begin, a0[i] - a1[i], sum * a1[i]));
           ob[i] = multiply_add(seconds, tendency_b, multiply_add(from_begin, b0[i] - b1[i], sum * b1[i]));

@@ -226,7 +226,7 @@ TEST_F(Restart, AFullDiskStopsNoRun) {
 // A checkpoint that is whole but holds a state which no step can survive: a million m/s in one cell.
 TEST_F(Restart, ABlowUpIsNamedWithinAStepAndNeverKept) {
   const std::string deck_text =
-      "grid: {n: 12}\n"
+      "grid: {n: 32}\n"
       "initial: {case: williamson2, alpha_deg: 45}\n"
       "time: {days: 1}\n"
       "surrogate: {kind: none}\n"
@@ -234,7 +234,7 @@ TEST_F(Restart, ABlowUpIsNamedWithinAStepAndNeverKept) {
       "output: {every: 6h, latlon: 0, plots: false}\n";
   const std::string path = scratch_.write("blow-up.yaml", deck_text);
   const Deck deck = parse_deck(deck_text, path);
-  const auto grid = std::make_shared<const Grid>(Tiling(12, 1, 1), 0);
+  const auto grid = std::make_shared<const Grid>(Tiling(32, 1, 1), 0);
   const AnalyticCase start = williamson2(std::acos(-1.0) / 4);
   Simulation simulation(deck, grid, MPI_COMM_SELF, cell_means(*grid, start.orography), start.reference_height,
                         start.rotation);
@@ -242,8 +242,8 @@ TEST_F(Restart, ABlowUpIsNamedWithinAStepAndNeverKept) {
   simulation.plan(6 * 3600.0);
   const double dt = simulation.progress().plan.dt;
   const auto host = Kokkos::create_mirror_view_and_copy(HostSpace(), simulation.state());
-  // Panel 1, row 8, column 3 of C12: 71.25 E 17.82 N (tests/checkpoint/test_state_watch.cpp).
-  host(1, 0, 1, 8 + kHalo, 3 + kHalo) = 1e6 * simulation.solver().gravity() * 1e3;
+  // In the middle of panel 1: the step that follows spreads it by nine cells, three a stage, so not beyond the panel.
+  host(1, 0, 1, 16 + kHalo, 16 + kHalo) = 1e6 * simulation.solver().gravity() * 1e3;
   Kokkos::deep_copy(simulation.state(), host);
   BudgetWatch watch;
   watch.start(simulation);
@@ -259,7 +259,7 @@ TEST_F(Restart, ABlowUpIsNamedWithinAStepAndNeverKept) {
                             "run " + path + " --set output.dir=" + folder_ + " --set checkpoint.resume=" + bad);
     EXPECT_EQ(job.code, 3) << job.err;
     for (const std::string& word :
-         {fmt::format("the solver on C12 blew up at {:.4f} h: ", dt / 3600), std::string(" at tile 1, cell ("),
+         {fmt::format("the solver on C32 blew up at {:.4f} h: ", dt / 3600), std::string(" at tile 1, cell ("),
           std::string(" E "), "the last good checkpoint is " + bad})
       EXPECT_NE(job.err.find(word), std::string::npos) << word << "\n" << job.err;
     // One a minute was asked for, and none is there.
