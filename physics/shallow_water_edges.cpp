@@ -95,7 +95,7 @@ void ShallowWater::edge_fluxes() {
           Row pressure_a = &table(kEdgePressureAlpha, k), pressure_b = &table(kEdgePressureBeta, k);
           Row an = &geometry(kAlphaOfNormal, k), at = &geometry(kAlphaOfTangent, k);
           Row bn = &geometry(kBetaOfNormal, k), bt = &geometry(kBetaOfTangent, k);
-          const Real keep = g == 0 ? Real(0) : Real(1);
+          const bool is_first = g == 0;  // a choice, not a factor: zero times what an earlier blow-up left is not zero
           simd_for(team, 0, size, [&](int t) TRAMONTANE_INLINE_BODY {
             const Real depth_l = eta_left[t] + (reference - bottom[t]), depth_r = eta_right[t] + (reference - bottom[t]);
             const Real depth = Real(0.5) * (depth_l + depth_r);
@@ -110,9 +110,9 @@ void ShallowWater::edge_fluxes() {
             const Real flux_b = multiply_add(normal, bn[t], multiply_add(tangent, bt[t], pressure_b[t] * pressure));
             if (keep_mass)
               (across_alpha ? alpha_mass(s.tile, level, g, t, face) : beta_mass(s.tile, level, g, face, t)) = mass;
-            out_e[t] = multiply_add(keep, out_e[t], Real(0.5) * mass);
-            out_a[t] = multiply_add(keep, out_a[t], Real(0.5) * flux_a);
-            out_b[t] = multiply_add(keep, out_b[t], Real(0.5) * flux_b);
+            out_e[t] = (is_first ? Real(0) : out_e[t]) + Real(0.5) * mass;
+            out_a[t] = (is_first ? Real(0) : out_a[t]) + Real(0.5) * flux_a;
+            out_b[t] = (is_first ? Real(0) : out_b[t]) + Real(0.5) * flux_b;
           });
         }
       });

@@ -92,7 +92,7 @@ void ShallowWater::alpha_fluxes(const Region& region) {
           Row inverse_delta = &metric.inverse_delta(g, row, column);
           Row h = &bottom(tile, g, region.j_begin + j, region.i_begin);
           const Real y = gauss_tangent(g, row), yy = 1 + y * y;
-          const Real keep = g == 0 ? Real(0) : Real(1);
+          const bool is_first = g == 0;  // a choice, not a factor: zero times what an earlier blow-up left is not zero
           OutputRow mass = keep_mass ? &mass_flux(tile, level, g, region.j_begin + j, region.i_begin) : nullptr;
           const auto flux_at = [&](int f) TRAMONTANE_INLINE_BODY {
             const auto in = [&](Row q) { return [q, f](int k) { return q[f + k]; }; };
@@ -105,9 +105,9 @@ void ShallowWater::alpha_fluxes(const Region& region) {
                           {left[f], right[f], yy * d * speed, speed, multiply_add(yy, d, shift_n[f]),
                            multiply_add(tangent[f] * y, d, shift_t[f]), h[f]},
                           reference, dissipation);
-            out_e[f] = multiply_add(keep, out_e[f], Real(0.5) * x.e);
-            out_a[f] = multiply_add(keep, out_a[f], Real(0.5) * x.normal);
-            out_b[f] = multiply_add(keep, out_b[f], Real(0.5) * x.tangential);
+            out_e[f] = (is_first ? Real(0) : out_e[f]) + Real(0.5) * x.e;
+            out_a[f] = (is_first ? Real(0) : out_a[f]) + Real(0.5) * x.normal;
+            out_b[f] = (is_first ? Real(0) : out_b[f]) + Real(0.5) * x.tangential;
             if (keep_mass) mass[f] = x.e;
           };
           // A row's last face apart: the others are whole vectors.
@@ -157,7 +157,7 @@ void ShallowWater::beta_fluxes(const Region& region) {
           Row inverse_delta = &metric.inverse_delta(g, row, column);
           Row tangent = &gauss_tangent(g, column);
           Row h = &bottom(tile, g, region.j_begin + face, region.i_begin);
-          const Real keep = g == 0 ? Real(0) : Real(1);
+          const bool is_first = g == 0;  // a choice, not a factor: zero times what an earlier blow-up left is not zero
           OutputRow mass = keep_mass ? &mass_flux(tile, level, g, region.j_begin + face, region.i_begin) : nullptr;
           simd_for(team, 0, columns, [&](int i) TRAMONTANE_INLINE_BODY {
             const auto in = [&](Row q) { return [q, i, pitch](int k) { return q[i + k * pitch]; }; };
@@ -169,9 +169,9 @@ void ShallowWater::beta_fluxes(const Region& region) {
                           {left[i], right[i], xx * d * speed, speed, multiply_add(xx, d, shift_n[i]),
                            multiply_add(x * y, d, shift_t[i]), h[i]},
                           reference, dissipation);
-            out_e[i] = multiply_add(keep, out_e[i], Real(0.5) * z.e);
-            out_a[i] = multiply_add(keep, out_a[i], Real(0.5) * z.tangential);
-            out_b[i] = multiply_add(keep, out_b[i], Real(0.5) * z.normal);
+            out_e[i] = (is_first ? Real(0) : out_e[i]) + Real(0.5) * z.e;
+            out_a[i] = (is_first ? Real(0) : out_a[i]) + Real(0.5) * z.tangential;
+            out_b[i] = (is_first ? Real(0) : out_b[i]) + Real(0.5) * z.normal;
             if (keep_mass) mass[i] = z.e;
           });
         }
