@@ -22,13 +22,16 @@ ShallowWater::ShallowWater(std::shared_ptr<const Grid> grid, MPI_Comm comm, cons
       ghosts_(grid_, comm, options_.levels, kPrognostic + static_cast<int>(options_.tracers.size()),
               options_.deadline_seconds),
       edges_(grid_, comm, options_.levels * kPrognostic, options_.deadline_seconds),
-      regions_(make_regions(grid_->tile_count(), grid_->tile_cells(), kRegionColumns, kRegionCells)) {
+      // A viscous term needs ghost cells before anything else: nothing to overlap then.
+      regions_(make_regions(grid_->tile_count(), grid_->tile_cells(), kRegionColumns, kRegionCells,
+                            ghosts_.has_remote() && !(options_.viscosity > 0))) {
   int tiles = 0, rows = 0, columns = 0;
-  for (const Region& region : regions_) {
-    tiles = std::max(tiles, region.tiles());
-    rows = std::max(rows, region.rows());
-    columns = std::max(columns, region.columns());
-  }
+  for (const auto* list : {&regions_.before_ghosts, &regions_.rim, &regions_.after_edges})
+    for (const Region& region : *list) {
+      tiles = std::max(tiles, region.tiles());
+      rows = std::max(rows, region.rows());
+      columns = std::max(columns, region.columns());
+    }
   const int levels = options_.levels, halo = grid_->order() / 2 + 1;
   constexpr int lines = kPrognostic * kGaussPoints;
   beta_lines_ = View<Real*****>("beta lines", tiles, levels, lines, rows, columns + 2 * halo);
@@ -222,8 +225,9 @@ void ShallowWater::tabulate_edges() {
 }
 
 template <int Order>
-void ShallowWater::sweep(const State& out, double a, const State& begin, double b, const State& state, double c) {
-  for (const Region& region : regions_) {
+void ShallowWater::sweep_order(const std::vector<Region>& regions, const State& out, double a, const State& begin,
+                               double b, const State& state, double c) {
+  for (const Region& region : regions) {
     gauss_lines<Order>(region, state);
     edge_states<Order>(region);
     alpha_fluxes<Order>(region);
@@ -236,11 +240,17 @@ void ShallowWater::stage(const State& out, double a, const State& begin, double 
   // Regions read cells of their neighbours' old state, so what is being read is not written.
   const bool in_place = out.data() == state.data();
   const State& into = in_place ? next_ : out;
-  fill_ghosts(state);
+  const auto sweep = [&](const std::vector<Region>& regions) {
+    with_order(grid_->order(), [&](auto order) { sweep_order<order()>(regions, into, a, begin, b, state, c); });
+  };
+  ghosts_.start(state);
+  sweep(regions_.before_ghosts);
+  ghosts_.finish(state);
   if (viscosity_) viscosity_->compute(state, forcing_);
   if (tracers_) tracers_->reconstruct(state);
-  with_order(grid_->order(), [&](auto order) { sweep<order()>(into, a, begin, b, state, c); });
+  sweep(regions_.rim);
   edges_.start();
+  sweep(regions_.after_edges);
   edges_.finish();
   edge_fluxes();
   edge_update(into, c);

@@ -70,7 +70,7 @@ class ShallowWater {
   State make_state(const std::string& name) const;
 
   /// The regions that a stage goes through, one after the other.
-  const std::vector<Region>& regions() const { return regions_; }
+  const SweepRegions& regions() const { return regions_; }
 
   /// With `scalar` or `vector` false the ghost cells of E, or of M, are of no use afterwards.
   void fill_ghosts(const State& state, bool scalar = true, bool vector = true) {
@@ -120,7 +120,8 @@ class ShallowWater {
   /// What a stage adds to the tendency of the inviscid equations: forcing and viscous terms; empty without either.
   const View<Real*****>& added_tendency() const;
   template <int Order>
-  void sweep(const State& out, double a, const State& begin, double b, const State& state, double c);
+  void sweep_order(const std::vector<Region>& regions, const State& out, double a, const State& begin, double b,
+                   const State& state, double c);
 
   std::shared_ptr<const Grid> grid_;
   MPI_Comm comm_;
@@ -128,7 +129,7 @@ class ShallowWater {
   std::vector<double> orography_;
   GhostCells ghosts_;
   PanelEdges edges_;
-  std::vector<Region> regions_;
+  SweepRegions regions_;
 
   View<Real***> bottom_, ghosted_bottom_;
   View<Real****> alpha_bottom_, beta_bottom_, volume_bottom_;  ///< phi_s at face and volume Gauss points

@@ -47,7 +47,7 @@ void bench(int n) {
   const double step = median_seconds(repeats, [&] { integrator.step(solver, state, dt); });
   std::printf("{\"n\": %d, \"cell_stages_per_second\": %.4g, \"nanoseconds_per_cell_stage\": {\"step\": %.2f", n,
               3 * cells / step, step / 3 / cells * 1e9);
-  const Region all = solver.regions().front();
+  const Region all = solver.regions().rim.front();
   const double share = static_cast<double>(all.tiles()) * all.rows() * all.columns() / cells;
   const std::vector<std::pair<const char*, std::function<void()>>> kernels = {
       {"ghosts", [&] { solver.fill_ghosts(state); }},
