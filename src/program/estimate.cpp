@@ -30,7 +30,9 @@ double time_step(const Deck& deck, int n) {
   const double width = kEarthRadius * std::numbers::pi / 2 / n;
   const double smallest = width * std::sqrt(2.0) / 2;  // cells at the corners of a panel
   const double signal = std::sqrt(kGravity * deck.initial.mean_depth) + 80;
-  return deck.time.cfl.value_or(integrator_traits(deck.physics.integrator).default_courant) * smallest / signal;
+  return deck.time.cfl.value_or(
+             integrator_traits(deck.physics.integrator).default_courant.at(deck.physics.reconstruction)) *
+         smallest / signal;
 }
 
 /// Weights of a U-Net with two 3 x 3 convolutions a level down and up.
