@@ -20,12 +20,15 @@ struct IntegratorTraits {
   int order;         ///< of accuracy in the time step
   int stages;        ///< evaluations of the tendency a step
   /// Largest stable Courant number, in the sense of ShallowWater::largest_rate: time step times the
-  /// largest sum over directions of (|u^i| + c sqrt(G^ii)) / (a spacing). See docs/design/time-integration.md.
+  /// largest sum over directions of (|u^i| + c sqrt(G^ii)) / (a spacing). See docs/design/time-integration.md. Zero
+  /// where the two are not to be combined.
   ByOrder courant_limit;
   /// Largest stable product of the time step and a decay rate: what viscosity is limited by.
   double real_axis_limit;
   /// The Courant number of a deck that leaves it to the program, a tenth below the limit at least.
   ByOrder default_courant;
+  /// Copies of a state that it keeps.
+  int copies;
   /// What a step costs at that Courant number, in evaluations of the tendency: `stages`, and for the semi-implicit
   /// integrator its solves too.
   double cost;

@@ -59,10 +59,6 @@ double Simulation::checked_rate() {
         fmt::format("{}time.dt = {:g} s is past the stability limit of {:.4g} s of {} at C{}: lower time.dt, or "
                     "set it to auto",
                     deck_.where("time.dt"), *deck_.time.dt, limit / rate, integrator_->name(), grid().n()));
-  if (courant() > limit)
-    throw InputError(fmt::format("{}time.cfl = {:g} is past the stability limit of {:g} of {}: lower it, or set it to "
-                                 "auto",
-                                 deck_.where("time.cfl"), courant(), limit, integrator_->name()));
   return rate;
 }
 

@@ -158,9 +158,13 @@ Checkpoint resume(const std::string& path, const Deck& deck, Simulation& simulat
                    checkpoint.version, own.version);
   }
   const StepPlan& plan = checkpoint.progress.plan;
-  if (checkpoint.cfl != own.cfl || checkpoint.dt != own.dt || checkpoint.integrator != own.integrator) {
+  if (checkpoint.cfl != own.cfl || checkpoint.dt != own.dt || checkpoint.integrator != own.integrator ||
+      checkpoint.reconstruction != own.reconstruction || checkpoint.viscosity != own.viscosity) {
     if (rank == 0)
-      spdlog::warn("the integrator or the time step is another one than in {}: steps are planned anew", path);
+      spdlog::warn(
+          "the integrator, the reconstruction, the viscosity or the time step is another one than in {}: steps are "
+          "planned anew",
+          path);
     if (plan.steps > 0) simulation.plan(plan.end - checkpoint.progress.time);
   }
   return checkpoint;
