@@ -27,7 +27,7 @@ struct IntegratorTraits {
   double real_axis_limit;
   /// The Courant number of a deck that leaves it to the program, a tenth below the limit at least.
   ByOrder default_courant;
-  /// Copies of a state that it keeps.
+  /// Copies of a state that it keeps; vectors of its solves counted in.
   int copies;
   /// What a step costs at that Courant number, in evaluations of the tendency: `stages`, and for the semi-implicit
   /// integrator its solves too.

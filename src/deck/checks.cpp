@@ -137,15 +137,15 @@ void check_integrator(const Deck& deck) {
   const IntegratorTraits& traits = integrator_traits(deck.physics.integrator);
   const double limit = traits.courant_limit.at(deck.physics.reconstruction);
   if (limit == 0)
-    throw InputError(fmt::format("{}physics.integrator = {} takes no steps of use with physics.reconstruction = {}: choose "
-                                 "another integrator, or reconstruction 3 or 5",
-                                 place_of(deck, {"physics.reconstruction", "physics.integrator"}), traits.name,
-                                 deck.physics.reconstruction));
+    throw InputError(fmt::format(
+        "{}physics.integrator = {} takes no steps of use with physics.reconstruction = {}: choose "
+        "another integrator, or reconstruction 3 or 5",
+        place_of(deck, {"physics.reconstruction", "physics.integrator"}), traits.name, deck.physics.reconstruction));
   if (deck.time.cfl && *deck.time.cfl > limit)
-    throw InputError(
-        fmt::format("{}time.cfl = {:g} is past the stability limit of {:g} of {} with physics.reconstruction = {}: lower "
-                    "it, or set it to auto",
-                    deck.where("time.cfl"), *deck.time.cfl, limit, traits.name, deck.physics.reconstruction));
+    throw InputError(fmt::format(
+        "{}time.cfl = {:g} is past the stability limit of {:g} of {} with physics.reconstruction = {}: lower "
+        "it, or set it to auto",
+        deck.where("time.cfl"), *deck.time.cfl, limit, traits.name, deck.physics.reconstruction));
 }
 
 /// What the deck's language knows and this version of the program does not do.

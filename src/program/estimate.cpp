@@ -19,14 +19,15 @@ namespace {
 constexpr double kDay = 86400;
 // Rates that the estimates rest on, for one core of a current server: seconds that a stage takes for a cell, and
 // floating-point operations a second of a network. Measured: docs/design/program.md.
-constexpr double kStageSeconds = 4e-8, kViscousStageSeconds = 1e-7, kTracerStageSeconds = 2e-8;
+constexpr double kStageSeconds = 3.5e-8, kSeventhOrderSeconds = 0.7e-8, kViscousStageSeconds = 9e-8,
+                 kTracerStageSeconds = 3e-8;
 constexpr double kNetworkFlops = 4e10;
 // Memory of a cell in the solver: what every run has, each copy of a variable, and what tracers and viscosity add.
-constexpr double kBytesPerCell = 400, kBytesPerValue = 10, kBytesPerTracer = 300, kViscousBytes = 600;
+constexpr double kBytesPerCell = 420, kBytesPerValue = 9, kBytesPerTracer = 150, kViscousBytes = 430;
 // Wind of the case winds, m s-1, for the length of a step.
 constexpr double kWindSpeed = 50;
 // What MPI, PETSc, HDF5 and the program itself take on every rank.
-constexpr double kBytesPerRank = 150e6;
+constexpr double kBytesPerRank = 8e7;
 
 /// A state as the case begins, for rates: depth and wind at a point of the sphere.
 std::function<PointState(Vector3)> start_of(const Deck& deck) {
@@ -133,8 +134,11 @@ Estimate estimate(const Deck& deck, Command command, const RankLayout& layout) {
   const IntegratorTraits& traits = integrator_traits(deck.physics.integrator);
   const bool viscous = deck.physics.viscosity > 0;
   const int tracers = coupled || command != Command::run ? 0 : tracer_count(deck);
-  const double stage_seconds = kStageSeconds + (viscous ? kViscousStageSeconds : 0) + tracers * kTracerStageSeconds;
-  e.solver_seconds = (e.fine_steps * cells + e.coarse_steps * coarse_cells) * traits.cost * stage_seconds / solvers +
+  // The cost of a step counts evaluations of the flow's tendency, a solve of semi_implicit as several.
+  const double flow = kStageSeconds + (deck.physics.reconstruction == 7 ? kSeventhOrderSeconds : 0);
+  const double step_seconds =
+      traits.cost * flow + traits.stages * ((viscous ? kViscousStageSeconds : 0) + tracers * kTracerStageSeconds);
+  e.solver_seconds = (e.fine_steps * cells + e.coarse_steps * coarse_cells) * step_seconds / solvers +
                      inferences * network_operations(deck) / kNetworkFlops / solvers;
   const double cell_bytes = kBytesPerCell + kBytesPerValue * (kPrognostic + tracers) * (2 + traits.copies) +
                             tracers * kBytesPerTracer + (viscous ? kViscousBytes : 0);

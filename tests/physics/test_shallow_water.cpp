@@ -157,8 +157,7 @@ TEST_P(ShallowWaterOrders, RestOverRoughOrographyStaysAtRest) {
 }
 
 TEST_P(ShallowWaterOrders, ConvergeOnWilliamson2) {
-  // A day at 45 degrees, when the jet runs over edges and corners. The steps' error, of third order at a Courant number
-  // of 0.4, is a fiftieth of what is left at order 7 (docs/design/cases.md).
+  // A day at 45 degrees, with the jet over edges and corners; steady, so that the steps leave no error of their own.
   const auto error = [&](int n) {
     const AnalyticCase c = williamson2(kQuarterPi);
     Flow s(n, 1, c, MPI_COMM_SELF, GetParam());
@@ -171,7 +170,8 @@ TEST_P(ShallowWaterOrders, ConvergeOnWilliamson2) {
   };
   const double coarse = error(12), fine = error(24), slope = std::log2(coarse / fine);
   std::printf("order %d: l2 %.2e at C12, %.2e at C24, slope %.2f\n", GetParam(), coarse, fine, slope);
-  const double least = GetParam() == 3 ? 2.7 : 4.0;
+  // The order less 0.3; two Gauss points a face set the formal order of seventh-order reconstruction to four.
+  const double least = GetParam() == 3 ? 2.7 : GetParam() == 5 ? 4.7 : 4.0;
   EXPECT_GT(slope, least);
 }
 
