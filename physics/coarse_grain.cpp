@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <stdexcept>
+
 #include "physics/diagnostics.hpp"
 
 namespace tramontane {
@@ -39,13 +41,15 @@ void coarse_grain_state(const ShallowWater& fine, const State& fine_state, const
                         const State& coarse_state) {
   const int ratio = nesting_ratio(fine.grid().n(), coarse.grid().n());
   const int size = coarse.grid().tile_cells(), tiles = coarse.grid().tile_count(), levels = coarse.levels();
+  const int variables = static_cast<int>(fine_state.extent(2));
+  if (static_cast<int>(coarse_state.extent(2)) != variables)
+    throw std::logic_error("coarse_grain_state: the two solvers carry different tracers");
   const double weight = 1.0 / (ratio * ratio);
   Kokkos::parallel_for(
-      "coarse grain", Kokkos::RangePolicy<ExecutionSpace>(0, tiles * levels * kPrognostic * size * size),
+      "coarse grain", Kokkos::RangePolicy<ExecutionSpace>(0, tiles * levels * variables * size * size),
       KOKKOS_LAMBDA(int flat) {
-        const int i = flat % size, j = flat / size % size, v = flat / (size * size) % kPrognostic,
-                  level = flat / (size * size * kPrognostic) % levels,
-                  tile = flat / (size * size * kPrognostic * levels);
+        const int i = flat % size, j = flat / size % size, v = flat / (size * size) % variables,
+                  level = flat / (size * size * variables) % levels, tile = flat / (size * size * variables * levels);
         double sum = 0.0;
         for (int b = 0; b < ratio; ++b)
           for (int a = 0; a < ratio; ++a)

@@ -19,7 +19,8 @@ inline std::vector<double> coarse_grain_orography(const Grid& fine, const Grid& 
 }
 
 /// State of the coarse solver from the fine one: the mean over the children of each sqrt_g-weighted mean, which is the
-/// coarse mean exactly. Both solvers must share tiling, levels and reference.
+/// coarse mean exactly: mass and the contents of the tracers are the same. Both solvers must share tiling, levels,
+/// reference and tracers.
 void coarse_grain_state(const ShallowWater& fine, const State& fine_state, const ShallowWater& coarse,
                         const State& coarse_state);
 

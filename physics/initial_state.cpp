@@ -46,19 +46,6 @@ Density mean_density(const ShallowWater& solver, const AnalyticCase& c, PanelCel
   });
 }
 
-/// Means over the panel angles of a cell of sqrt_g phi q and of sqrt_g phi.
-std::pair<double, double> mean_tracer(const ShallowWater& solver, const AnalyticCase& c, PanelCell cell, double time) {
-  const Grid& grid = solver.grid();
-  const Density mean = cell_quadrature([&](double p, double q) {
-    const PanelPoint at{cell.panel, grid.angle(cell.i, p), grid.angle(cell.j, q)};
-    const Vector3 r = to_cartesian(at);
-    const double phi =
-        metric_at(std::tan(at.alpha), std::tan(at.beta)).sqrt_g * solver.gravity() * c.state(r, time).depth;
-    return Density{phi * c.tracer(r, time), phi, 0.0};
-  });
-  return {mean.e, mean.a};
-}
-
 /// Depth and Cartesian velocity of a cell's means.
 PointState from_means(const ShallowWater& solver, const Density& mean, PanelCell c, double orography) {
   const double mean_sqrt_g = solver.grid().mean_sqrt_g(c.j, c.i);
@@ -124,16 +111,6 @@ void set_state(const ShallowWater& solver, const AnalyticCase& state_case, const
   Kokkos::deep_copy(state, host);
 }
 
-void set_tracer(const ShallowWater& solver, const AnalyticCase& tracer_case, const State& state, int variable,
-                double time) {
-  auto host = Kokkos::create_mirror_view_and_copy(HostSpace(), state);
-  for_owned_cells(solver.grid(), [&](int tile, int j, int i, PanelCell c, std::size_t) {
-    const double mean = mean_tracer(solver, tracer_case, c, time).first;
-    for (int level = 0; level < solver.levels(); ++level) host(tile, level, variable, j + kHalo, i + kHalo) = mean;
-  });
-  Kokkos::deep_copy(state, host);
-}
-
 void set_state(const ShallowWater& solver, const CellFields& fields, const State& state) {
   const Grid& grid = solver.grid();
   auto host = Kokkos::create_mirror_view(state);
@@ -165,16 +142,6 @@ CellFields exact_fields(const ShallowWater& solver, const AnalyticCase& exact_ca
   CellFields out = room_for_fields(solver.grid());
   for_owned_cells(solver.grid(), [&](int, int, int, PanelCell c, std::size_t k) {
     put(out, k, from_means(solver, mean_density(solver, exact_case, c, time), c, solver.orography()[k]));
-  });
-  return out;
-}
-
-std::vector<double> exact_tracer(const ShallowWater& solver, const AnalyticCase& exact_case, double time) {
-  const Grid& grid = solver.grid();
-  std::vector<double> out(static_cast<std::size_t>(grid.tile_count()) * grid.tiling().cells_per_tile());
-  for_owned_cells(grid, [&](int, int, int, PanelCell c, std::size_t k) {
-    const auto [tracer, fluid] = mean_tracer(solver, exact_case, c, time);
-    out[k] = tracer / fluid;
   });
   return out;
 }

@@ -41,10 +41,6 @@ std::vector<double> cell_means(const Grid& grid, const std::function<double(Vect
 /// case must be the solver's.
 void set_state(const ShallowWater& solver, const AnalyticCase& state_case, const State& state, double time = 0.0);
 
-/// Sets variable `variable` of every level to the tracer's mean over panel angles of sqrt_g phi q at `time` (s).
-void set_tracer(const ShallowWater& solver, const AnalyticCase& tracer_case, const State& state, int variable,
-                double time = 0.0);
-
 /// Depth and velocity as cell means, for output and coupling: velocity is that of the mean momentum, its Cartesian
 /// components taken in the basis at the cell's angular centre.
 struct CellFields {
@@ -60,9 +56,6 @@ CellFields cell_fields(const ShallowWater& solver, const State& state, int level
 
 /// What cell_fields would read from the exact cell means at `time` (s), in double precision whatever the state's type.
 CellFields exact_fields(const ShallowWater& solver, const AnalyticCase& exact_case, double time);
-
-/// Mean of h q over mean of h of the case's tracer on owned tiles at `time` (s): what cell means carry as mixing ratio.
-std::vector<double> exact_tracer(const ShallowWater& solver, const AnalyticCase& exact_case, double time);
 
 /// Eastward and northward components of a Cartesian velocity on owned tiles.
 struct HorizontalWind {

@@ -94,9 +94,10 @@ class ShallowWater {
   double dissipation() const { return options_.dissipation; }
 
   /// Largest over this rank's cells of sum over directions of (|u^i| + c sqrt(G^ii)) / (a * spacing), s-1: the inverse
-  /// of the advective time scale, plus kViscousRate's share where there is viscosity. 1/this times the CFL number is
-  /// the time step. NaN-safe: returns infinity then.
-  double largest_rate(const State& state) const;
+  /// of the advective time scale; where there is viscosity, plus its largest decay rate times `waves_to_decay`, the
+  /// ratio of the integrator's limit for waves to that for decay (IntegratorTraits; by default ssprk3's). 1/this times
+  /// the CFL number is the time step. NaN-safe: returns infinity then.
+  double largest_rate(const State& state, double waves_to_decay = 0.64) const;
 
  public:  // kernels: extended lambdas may not live in private members
   template <int Order>

@@ -181,14 +181,14 @@ TRAMONTANE_INSTANTIATE(3)
 TRAMONTANE_INSTANTIATE(5)
 TRAMONTANE_INSTANTIATE(7)
 
-double ShallowWater::largest_rate(const State& state) const {
+double ShallowWater::largest_rate(const State& state, double waves_to_decay) const {
   const int tiles = grid_->tile_count(), levels = options_.levels, size = grid_->tile_cells();
   const auto bottom = bottom_;
   const auto mean_sqrt_g = grid_->mean_sqrt_g_table();
   const auto tangent = grid_->gauss_tangent();
   const TileOrigin origin(*grid_);
   const double scale = 1.0 / (grid_->radius() * grid_->spacing());
-  const double viscous = kViscousRate * options_.viscosity * scale * scale;
+  const double viscous = waves_to_decay * kViscousEigenvalue * options_.viscosity * scale * scale;
   double largest = 0.0;
   Kokkos::parallel_reduce(
       "largest rate", Kokkos::RangePolicy<ExecutionSpace>(0, tiles * levels * size * size),

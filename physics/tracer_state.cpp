@@ -27,6 +27,14 @@ void for_owned(const Grid& grid, const Function& f) {
       for (int i = 0; i < size; ++i, ++k) f(tile, j, i, k);
 }
 
+std::function<double(Vector3)> tracer_at(const AnalyticCase& c, double time) {
+  return [&c, time](Vector3 r) { return c.tracer(r, time); };
+}
+
+std::function<double(Vector3)> depth_at(const AnalyticCase& c, double time) {
+  return [&c, time](Vector3 r) { return c.state(r, time).depth; };
+}
+
 }  // namespace
 
 std::vector<double> mass_weighted_means(const Grid& grid, const std::function<double(Vector3)>& q,
@@ -57,6 +65,15 @@ void set_tracer(const ShallowWater& solver, int tracer, const std::function<doub
           static_cast<Real>(mean[k] * (host(tile, level, 0, j + kHalo, i + kHalo) - bottom(tile, j, i)));
   });
   Kokkos::deep_copy(state, host);
+}
+
+void set_tracer(const ShallowWater& solver, int tracer, const AnalyticCase& tracer_case, const State& state,
+                double time) {
+  set_tracer(solver, tracer, tracer_at(tracer_case, time), depth_at(tracer_case, time), state);
+}
+
+std::vector<double> exact_tracer(const Grid& grid, const AnalyticCase& exact_case, double time) {
+  return mass_weighted_means(grid, tracer_at(exact_case, time), depth_at(exact_case, time));
 }
 
 std::vector<double> tracer_means(const ShallowWater& solver, const State& state, int tracer, int level) {

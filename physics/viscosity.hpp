@@ -61,12 +61,8 @@ class Viscosity {
   View<Real*****> tendency_;
 };
 
-/// Inverse of the longest time step of the viscous term times the advective Courant number that goes with it: added to
-/// the advective rate of a cell, nu in m2 s-1, `spacing` = radius times angle of a cell in m, g the trace of G^ij.
-///   rate = kViscousRate nu (G^aa + G^bb) / spacing^2
-/// The largest eigenvalue of the flux-form Laplacian is 6.04 nu (G^aa + G^bb) / spacing^2 (two-cell waves along both
-/// directions); SSPRK3 is stable for real eigenvalues up to 2.51 / dt, and for advection up to a Courant number of 1.6
-/// (docs/design/solver.md): 6.04 * 1.6 / 2.51.
-inline constexpr double kViscousRate = 3.85;
+/// The largest eigenvalue of the flux-form Laplacian is kViscousEigenvalue nu (G^aa + G^bb) / spacing^2, of two-cell
+/// waves along both directions; nu in m2 s-1, `spacing` = radius times angle of a cell in m.
+inline constexpr double kViscousEigenvalue = 6.04;
 
 }  // namespace tramontane

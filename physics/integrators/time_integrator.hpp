@@ -8,19 +8,33 @@
 
 namespace tramontane {
 
+/// A number for each order of the reconstruction.
+struct ByOrder {
+  double third, fifth, seventh;
+  double at(int order) const { return order == 3 ? third : order == 5 ? fifth : seventh; }
+};
+
 /// What is known of an integrator without making one.
 struct IntegratorTraits {
   std::string name;  ///< as in the deck
   int order;         ///< of accuracy in the time step
   int stages;        ///< evaluations of the tendency a step
   /// Largest stable Courant number, in the sense of ShallowWater::largest_rate: time step times the
-  /// largest sum over directions of (|u^i| + c sqrt(G^ii)) / (a spacing). See docs/design/time-integration.md.
-  double courant_limit;
-  /// The Courant number of a deck that leaves it to the program.
-  double default_courant;
+  /// largest sum over directions of (|u^i| + c sqrt(G^ii)) / (a spacing). See docs/design/time-integration.md. Zero
+  /// where the two are not to be combined.
+  ByOrder courant_limit;
+  /// Largest stable product of the time step and a decay rate: what viscosity is limited by.
+  double real_axis_limit;
+  /// The Courant number of a deck that leaves it to the program, a tenth below the limit at least.
+  ByOrder default_courant;
+  /// Copies of a state that it keeps; vectors of its solves counted in.
+  int copies;
   /// What a step costs at that Courant number, in evaluations of the tendency: `stages`, and for the semi-implicit
   /// integrator its solves too.
   double cost;
+
+  /// For ShallowWater::largest_rate, so that one Courant number limits waves and viscosity together.
+  double waves_to_decay(int reconstruction) const { return courant_limit.at(reconstruction) / real_axis_limit; }
 };
 
 /// Traits of every integrator there is.
@@ -44,7 +58,6 @@ class TimeIntegrator {
   const std::string& name() const { return traits().name; }
   int order() const { return traits().order; }
   int stages() const { return traits().stages; }
-  double courant_limit() const { return traits().courant_limit; }
 };
 
 /// out <- a x + b y over whole arrays, ghost cells included; `out` may be x or y. All have one shape.

@@ -193,5 +193,8 @@ def draw_solver_maps(run):
         draw("speed", "Wind speed", "m/s")
     if "vorticity" in dataset:
         draw("vorticity", "Relative vorticity", "1/s", diverging=True)
+    for name in dataset.data_vars:
+        if dataset[name].attrs.get("long_name", "").startswith("mixing ratio of tracer"):
+            draw(name, f"Tracer {name}", dataset[name].attrs["units"])
     dataset.close()
     return plots

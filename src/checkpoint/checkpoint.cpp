@@ -41,6 +41,8 @@ void for_each_scalar(Record& c, const Visit& visit) {
   visit("rotation_z", c.rotation.z);
   visit("orography_checksum", c.orography);
   visit("integrator", c.integrator);
+  visit("reconstruction", c.reconstruction);
+  visit("viscosity", c.viscosity);
   visit("time_cfl", c.cfl);
   visit("time_dt", c.dt);
   visit("time_seconds", c.progress.time);
@@ -225,6 +227,8 @@ Checkpoint describe(const Deck& deck, const Simulation& simulation) {
       added(cell_checksum(simulation.grid().tiling(), simulation.grid().rank(), solver.orography()), solver.comm());
   c.version = TRAMONTANE_VERSION;
   c.integrator = deck.physics.integrator;
+  c.reconstruction = deck.physics.reconstruction;
+  c.viscosity = deck.physics.viscosity;
   c.cfl = deck.time.cfl.value_or(0);
   c.dt = deck.time.dt.value_or(0);
   c.progress = simulation.progress();

@@ -15,7 +15,7 @@
 namespace tramontane {
 
 /// Raised when the layout of the file or the meaning of anything in it changes.
-inline constexpr int kCheckpointFormat = 1;
+inline constexpr int kCheckpointFormat = 2;
 
 /// Everything in a checkpoint but the state itself.
 struct Checkpoint {
@@ -31,6 +31,8 @@ struct Checkpoint {
   // What may change: then the rest of the stretch under way is planned anew.
   std::string version;  ///< of the program
   std::string integrator;
+  int reconstruction = 0;
+  double viscosity = 0;    ///< m2 s-1
   double cfl = 0, dt = 0;  ///< time.cfl and time.dt, 0 for auto
 
   SimulationProgress progress;

@@ -9,33 +9,31 @@
 #include "physics/cases/williamson2.hpp"
 #include "physics/cases/williamson5.hpp"
 #include "physics/cases/williamson6.hpp"
+#include "physics/tracer_state.hpp"
 #include "src/coupled/start_states.hpp"
+#include "src/coupled/tracer_report.hpp"
 
 namespace tramontane {
 
 namespace {
 
-/// The first tracer's place among the variables of a state.
-constexpr int kTracer = kPrognostic;
-
-bool carries_tracer(const State& state) {
-  return static_cast<int>(state.extent(2)) > kTracer;
-}
-
 InitialRun start_analytic(const Deck& deck, std::shared_ptr<const Grid> grid, MPI_Comm comm) {
   const AnalyticCase start = analytic_case(deck.initial);
+  // A case's tracer is a share between none and all.
+  std::vector<TracerOptions> tracers;
+  if (start.tracer) tracers.push_back(bounded_tracer(deck, "q", "1", 0.0, 1.0));
   InitialRun out;
   out.simulation = std::make_unique<Simulation>(deck, grid, comm, cell_means(*grid, start.orography),
-                                                start.reference_height, start.rotation);
+                                                start.reference_height, start.rotation, std::move(tracers));
   const ShallowWater& solver = out.simulation->solver();
   set_state(solver, start, out.simulation->state());
   if (start.exact && start.steady)
     out.exact = [fields = exact_fields(solver, start, 0.0)](double) { return fields; };
   else if (start.exact)
     out.exact = [start, &solver](double time) { return exact_fields(solver, start, time); };
-  if (start.tracer && carries_tracer(out.simulation->state())) {
-    set_tracer(solver, start, out.simulation->state(), kTracer);
-    out.exact_tracer = [start, &solver](double time) { return exact_tracer(solver, start, time); };
+  if (start.tracer) {
+    set_tracer(solver, 0, start, out.simulation->state());
+    out.exact_tracer = [start, grid](double time) { return exact_tracer(*grid, start, time); };
   }
   return out;
 }
@@ -63,24 +61,6 @@ InitialRun start_winds(const Deck& deck, std::shared_ptr<const Grid> grid, MPI_C
   out.simulation =
       std::make_unique<Simulation>(deck, grid, comm, states.orography(deck.initial.month), deck.initial.mean_depth);
   out.simulation->set_fields(states.fields(deck.initial.month));
-  return out;
-}
-
-/// Mean mixing ratio of the cells, from the state's tracer and fluid.
-std::vector<double> mixing_ratio(const Simulation& simulation, const CellFields& fields) {
-  const Grid& grid = simulation.grid();
-  const auto host = Kokkos::create_mirror_view_and_copy(HostSpace(), simulation.state());
-  const int size = grid.tile_cells();
-  std::vector<double> out(fields.depth.size());
-  std::size_t k = 0;
-  for (int tile = 0; tile < grid.tile_count(); ++tile) {
-    const TilePlace place = grid.tiling().place(grid.first_tile() + tile);
-    for (int j = 0; j < size; ++j)
-      for (int i = 0; i < size; ++i, ++k)
-        out[k] =
-            host(tile, 0, kTracer, j + kHalo, i + kHalo) / (grid.mean_sqrt_g(place.tj * size + j, place.ti * size + i) *
-                                                            simulation.solver().gravity() * fields.depth[k]);
-  }
   return out;
 }
 
@@ -139,7 +119,8 @@ std::map<std::string, ErrorNorms> errors_now(const InitialRun& run) {
     if (run.moves) errors["speed"] = error_norms(grid, comm, speed_of(now), speed_of(exact));
   }
   if (run.exact_tracer)
-    errors["q"] = error_norms(grid, comm, mixing_ratio(simulation, now), run.exact_tracer(simulation.time()));
+    errors["q"] = error_norms(grid, comm, tracer_means(simulation.solver(), simulation.state(), 0),
+                              run.exact_tracer(simulation.time()));
   return errors;
 }
 

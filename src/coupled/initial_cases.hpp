@@ -33,7 +33,7 @@ AnalyticCase analytic_case(const InitialDeck& initial);
 std::vector<double> speed_of(const CellFields& fields);
 
 /// Errors of the simulation's present state against the exact cell means at its time: fields h, speed (where the exact
-/// solution moves) and q (where the case has a tracer and the state carries one). Empty without an exact solution.
+/// solution moves) and q (where the case has a tracer). Empty without an exact solution.
 /// Collective.
 std::map<std::string, ErrorNorms> errors_now(const InitialRun& run);
 

@@ -85,7 +85,9 @@ class Simulation {
 
  private:
   /// Courant number that the deck asks for, or the integrator's own choice.
-  double courant() const { return deck_.time.cfl.value_or(integrator_->traits().default_courant); }
+  double courant() const {
+    return deck_.time.cfl.value_or(integrator_->traits().default_courant.at(grid().order()));
+  }
   /// Largest rate over all ranks; throws RunError when the state is not finite.
   double finite_rate();
 

@@ -7,6 +7,7 @@
 #include <bit>
 #include <cmath>
 #include <stdexcept>
+#include <tuple>
 
 namespace tramontane {
 
@@ -31,14 +32,24 @@ std::vector<double> numbers_of(const Budgets& budgets) {
 
 Budgets from_numbers(const std::vector<double>& values) {
   BudgetNumbers numbers{};
-  if (values.size() != numbers.size()) throw std::logic_error("another number of budgets");
-  std::copy(values.begin(), values.end(), numbers.begin());
+  if (values.size() < numbers.size()) throw std::logic_error("another number of budgets");
+  std::copy_n(values.begin(), numbers.size(), numbers.begin());
   return std::bit_cast<Budgets>(numbers);
+}
+
+std::vector<double> joined(std::vector<double> first, const std::vector<double>& second) {
+  first.insert(first.end(), second.begin(), second.end());
+  return first;
 }
 }  // namespace
 
 void BudgetWatch::start(Simulation& simulation) {
   start_ = budgets(simulation.solver(), simulation.state());
+  tracers_.start(simulation.solver(), simulation.state());
+}
+
+std::map<std::string, double> BudgetWatch::tracer_drift(Simulation& simulation) {
+  return tracers_.drift(simulation.solver(), simulation.state());
 }
 
 Budgets BudgetWatch::drift(Simulation& simulation) {
@@ -50,27 +61,34 @@ Budgets BudgetWatch::drift(Simulation& simulation) {
   return drift;
 }
 
+// The budgets come first, then the tracers.
 std::vector<double> BudgetWatch::start_values() const {
-  return numbers_of(start_);
+  return joined(numbers_of(start_), tracers_.start_values());
 }
 
 std::vector<double> BudgetWatch::worst_values() const {
-  return numbers_of(worst_);
+  return joined(numbers_of(worst_), tracers_.worst_values());
 }
 
 void BudgetWatch::restore(const std::vector<double>& start, const std::vector<double>& worst) {
   start_ = from_numbers(start);
   worst_ = from_numbers(worst);
+  constexpr std::size_t count = std::tuple_size_v<BudgetNumbers>;
+  tracers_.restore({start.begin() + count, start.end()}, {worst.begin() + count, worst.end()});
 }
 
 void BudgetWatch::include(const BudgetWatch& other) {
   keep_larger(worst_, other.worst_);
 }
 
-void check_conservation(const SolverSummary& summary) {
+void check_conservation(const SolverSummary& summary, bool keeps_tracers) {
   if (!(std::abs(summary.mass_drift) <= 1e-10))
     throw RunError(
         fmt::format("the solver on C{} lost its mass: relative drift {:.2e}", summary.n, summary.mass_drift));
+  for (const auto& [name, drift] : summary.tracer_drift)
+    if (keeps_tracers && !(std::abs(drift) <= 1e-10))
+      throw RunError(
+          fmt::format("the solver on C{} lost its tracer {}: drift of its content {:.2e}", summary.n, name, drift));
 }
 
 SolverSummary solver_summary(const Simulation& simulation, const BudgetWatch& watch) {
@@ -89,6 +107,7 @@ SolverSummary solver_summary(const Simulation& simulation, const BudgetWatch& wa
   out.energy_drift = watch.worst().energy;
   out.enstrophy_drift = watch.worst().potential_enstrophy;
   out.angular_momentum_drift = watch.worst().angular_momentum;
+  out.tracer_drift = watch.worst_of_tracers();
   return out;
 }
 

@@ -11,6 +11,7 @@
 #include "src/coupled/energy_meter.hpp"
 #include "src/coupled/initial_cases.hpp"
 #include "src/coupled/solver_report.hpp"
+#include "src/coupled/tracer_report.hpp"
 #include "src/output/cf_writer.hpp"
 #include "src/output/continued_file.hpp"
 #include "src/output/latlon_writer.hpp"
@@ -25,13 +26,15 @@ namespace tramontane {
 
 namespace {
 
-const std::vector<CfVariable>& output_variables() {
-  static const std::vector<CfVariable> list = {
+/// The flow's variables, then the tracers.
+std::vector<CfVariable> output_variables(const ShallowWater& solver) {
+  std::vector<CfVariable> list = {
       {"h", "m", "fluid depth", ""},
       {"u", "m s-1", "eastward velocity", "eastward_wind"},
       {"v", "m s-1", "northward velocity", "northward_wind"},
       {"vorticity", "s-1", "relative vorticity", "atmosphere_relative_vorticity"},
   };
+  for (const CfVariable& tracer : tracer_variables(solver)) list.push_back(tracer);
   return list;
 }
 
@@ -41,16 +44,18 @@ class SolverOutput {
   /// @param resumed the checkpoint that the run continues from: files that an earlier run left are cut to it and
   ///        continued; null when the run starts anew
   SolverOutput(const Deck& deck, const std::string& deck_text, Simulation& simulation, const Checkpoint* resumed)
-      : simulation_(simulation), comm_(simulation.solver().comm()) {
+      : simulation_(simulation),
+        comm_(simulation.solver().comm()),
+        variables_(output_variables(simulation.solver())) {
     MPI_Comm_rank(comm_, &rank_);
     if (resumed) last_time_ = resumed->last_record;
     const Tiling& tiling = simulation.grid().tiling();
     const std::string cube = deck.output.dir + "/solver.nc", latlon = deck.output.dir + "/solver_latlon.nc";
     const hsize_t n = tiling.n;
     if (resumed && can_continue(cube, {kPanels, n, n}, resumed->records, *resumed)) {
-      cube_ = std::make_unique<CfWriter>(cube, comm_, tiling, resumed->records, output_variables());
+      cube_ = std::make_unique<CfWriter>(cube, comm_, tiling, resumed->records, variables_);
     } else {
-      cube_ = std::make_unique<CfWriter>(cube, comm_, tiling, cubed_sphere_cf_grid(tiling.n), output_variables(),
+      cube_ = std::make_unique<CfWriter>(cube, comm_, tiling, cubed_sphere_cf_grid(tiling.n), variables_,
                                          provenance_attributes("Tramontane solver run", "run", deck_text));
       cube_->write_static({"orography", "m", "height of the orography", "surface_altitude"},
                           simulation.solver().orography());
@@ -61,10 +66,10 @@ class SolverOutput {
     const Remap remap = [this](const std::vector<double>& field) { return remap_->apply(field); };
     if (resumed && can_continue(latlon, {regular.lat.size(), regular.lon.size()}, resumed->latlon_records, *resumed)) {
       latlon_ = std::make_unique<LatLonWriter>(latlon, comm_, tiling, regular, remap, resumed->latlon_records,
-                                               output_variables());
+                                               variables_);
     } else {
       latlon_ = std::make_unique<LatLonWriter>(
-          latlon, comm_, tiling, regular, remap, output_variables(),
+          latlon, comm_, tiling, regular, remap, variables_,
           provenance_attributes("Tramontane solver run, regular grid", "run", deck_text));
     }
   }
@@ -72,11 +77,12 @@ class SolverOutput {
   void write() {
     const CellFields fields = simulation_.fields();
     const HorizontalWind wind = horizontal_wind(simulation_.grid(), fields);
-    const std::map<std::string, std::vector<double>> record = {
+    std::map<std::string, std::vector<double>> record = {
         {"h", fields.depth},
         {"u", wind.eastward},
         {"v", wind.northward},
         {"vorticity", relative_vorticity(simulation_.solver(), simulation_.state())}};
+    add_tracers(simulation_.solver(), simulation_.state(), record);
     cube_->write(simulation_.time(), record);
     if (latlon_) latlon_->write(simulation_.time(), record, fields.velocity);
     last_time_ = simulation_.time();
@@ -97,7 +103,7 @@ class SolverOutput {
     collective_guard(comm_, [&] {
       if (rank_ != 0) return;
       std::vector<std::string> names;
-      for (const CfVariable& variable : output_variables()) names.push_back(variable.name);
+      for (const CfVariable& variable : variables_) names.push_back(variable.name);
       const std::string reason = cut_to_records(path, names, inner, records, checkpoint.last_record);
       if (reason.empty()) return;
       good = 0;
@@ -113,6 +119,7 @@ class SolverOutput {
 
   Simulation& simulation_;
   MPI_Comm comm_;
+  std::vector<CfVariable> variables_;
   int rank_ = 0;
   double last_time_ = 0;
   std::unique_ptr<CfWriter> cube_;
@@ -151,9 +158,13 @@ Checkpoint resume(const std::string& path, const Deck& deck, Simulation& simulat
                    checkpoint.version, own.version);
   }
   const StepPlan& plan = checkpoint.progress.plan;
-  if (checkpoint.cfl != own.cfl || checkpoint.dt != own.dt || checkpoint.integrator != own.integrator) {
+  if (checkpoint.cfl != own.cfl || checkpoint.dt != own.dt || checkpoint.integrator != own.integrator ||
+      checkpoint.reconstruction != own.reconstruction || checkpoint.viscosity != own.viscosity) {
     if (rank == 0)
-      spdlog::warn("the integrator or the time step is another one than in {}: steps are planned anew", path);
+      spdlog::warn(
+          "the integrator, the reconstruction, the viscosity or the time step is another one than in {}: steps are "
+          "planned anew",
+          path);
     if (plan.steps > 0) simulation.plan(plan.end - checkpoint.progress.time);
   }
   return checkpoint;
@@ -195,6 +206,7 @@ int run_solver_alone(const CommandContext& context) {
   });
   const auto report = [&] {
     const Budgets drift = watch.drift(*simulation);
+    const auto tracer_drift = watch.tracer_drift(*simulation);
     double fastest = 0;
     for (double speed : speed_of(simulation->fields())) fastest = std::max(fastest, speed);
     MPI_Allreduce(MPI_IN_PLACE, &fastest, 1, MPI_DOUBLE, MPI_MAX, context.world);
@@ -208,6 +220,7 @@ int run_solver_alone(const CommandContext& context) {
                                      {"angular_momentum_drift", drift.angular_momentum},
                                      {"largest_speed", fastest},
                                      {"seconds", simulation->effort().seconds}};
+    for (const auto& [name, change] : tracer_drift) values["tracer_drift_" + name] = change;
     add_errors(values, errors);
     metrics->write("solver", values);
   };
@@ -277,7 +290,7 @@ int run_solver_alone(const CommandContext& context) {
         summary.solver->steps, summary.solver->dt_seconds, summary.solver->cell_updates_per_second,
         summary.solver->sypd, summary.solver->mass_drift);
     if (!stopped) make_report(deck);
-    check_conservation(*summary.solver);
+    check_conservation(*summary.solver, deck.physics.viscosity == 0);
   });
   if (stopped && context.is_root())
     spdlog::info(

@@ -28,10 +28,19 @@ class TracerWatch {
   void start(const ShallowWater& solver, const State& state);
   /// Change of each content since the start, by name: relative to the start's, or in m3 times the tracer's unit where
   /// that was zero. Collective.
-  std::map<std::string, double> drift(const ShallowWater& solver, const State& state) const;
+  std::map<std::string, double> drift(const ShallowWater& solver, const State& state);
+  /// Of all drifts asked for, the one largest in magnitude, by name.
+  const std::map<std::string, double>& worst() const { return worst_; }
+
+  /// The contents at the start and the largest drifts in the solver's order of tracers, for a checkpoint, and back.
+  const std::vector<double>& start_values() const { return start_; }
+  std::vector<double> worst_values() const;
+  void restore(const std::vector<double>& start, const std::vector<double>& worst);
 
  private:
+  std::vector<std::string> names_;
   std::vector<double> start_;
+  std::map<std::string, double> worst_;
 };
 
 }  // namespace tramontane

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "kernels/errors.hpp"
+#include "physics/integrators/time_integrator.hpp"
 #include "src/deck/duration.hpp"
 
 namespace tramontane {
@@ -131,6 +132,22 @@ void check_forecast(const Deck& deck) {
     check_multiple(deck, "output.every", deck.output.every, "surrogate.interval", deck.surrogate.interval);
 }
 
+/// What the time integrator can not do, as far as the deck alone tells.
+void check_integrator(const Deck& deck) {
+  const IntegratorTraits& traits = integrator_traits(deck.physics.integrator);
+  const double limit = traits.courant_limit.at(deck.physics.reconstruction);
+  if (limit == 0)
+    throw InputError(fmt::format(
+        "{}physics.integrator = {} takes no steps of use with physics.reconstruction = {}: choose "
+        "another integrator, or reconstruction 3 or 5",
+        place_of(deck, {"physics.reconstruction", "physics.integrator"}), traits.name, deck.physics.reconstruction));
+  if (deck.time.cfl && *deck.time.cfl > limit)
+    throw InputError(fmt::format(
+        "{}time.cfl = {:g} is past the stability limit of {:g} of {} with physics.reconstruction = {}: lower "
+        "it, or set it to auto",
+        deck.where("time.cfl"), *deck.time.cfl, limit, traits.name, deck.physics.reconstruction));
+}
+
 /// What the deck's language knows and this version of the program does not do.
 void check_version(const Deck& deck) {
   if (deck.surrogate.kind == SurrogateKind::emulator)
@@ -147,6 +164,7 @@ void check_deck(const Deck& deck, Command command, int world_size) {
   const bool has_surrogate = deck.surrogate.kind != SurrogateKind::none;
   const bool coupled = is_coupled(deck, command);
   check_version(deck);
+  check_integrator(deck);
   check_tiles(deck, "grid.n", deck.grid.n);
   if (has_surrogate) {
     check_nesting(deck);

@@ -157,6 +157,7 @@ struct Deck {
 /// Names as decks write them, for reports and file attributes.
 const char* name_of(InitialCase value);
 const char* name_of(Relief value);
+const char* name_of(TracerLimiter value);
 const char* name_of(WhenFull value);
 const char* name_of(SurrogateKind value);
 const char* name_of(SurrogateBackend value);

@@ -519,6 +519,9 @@ const char* name_of(InitialCase value) {
 const char* name_of(Relief value) {
   return enum_name(value);
 }
+const char* name_of(TracerLimiter value) {
+  return enum_name(value);
+}
 const char* name_of(WhenFull value) {
   return enum_name(value);
 }

@@ -30,6 +30,10 @@ bool is_coupled(const Deck& deck, Command command) {
   return command == Command::run && deck.surrogate.kind != SurrogateKind::none;
 }
 
+int tracer_count(const Deck& deck) {
+  return deck.initial.kind == InitialCase::williamson1 ? 1 : 0;
+}
+
 int least_ranks(const Deck& deck, Command command) {
   const int learners = std::max(1, deck.ranks.learner.value_or(1)), solvers = deck.ranks.solver.value_or(1);
   if (command == Command::train) return learners;

@@ -20,6 +20,9 @@ struct RankLayout {
 /// Whether the command on this deck couples solver ranks with learner ranks.
 bool is_coupled(const Deck& deck, Command command);
 
+/// Number of tracers that the deck's initial case brings along.
+int tracer_count(const Deck& deck);
+
 /// The least number of ranks the command can run on.
 int least_ranks(const Deck& deck, Command command);
 

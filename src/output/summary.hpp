@@ -21,7 +21,8 @@ struct SolverSummary {
   double sypd = 0;                                               ///< simulated years per day
   double mass_drift = 0, energy_drift = 0, enstrophy_drift = 0;  ///< relative to the start
   double angular_momentum_drift = 0;                             ///< likewise
-  std::map<std::string, ErrorNorms> errors;                      ///< by field; empty without an exact solution
+  std::map<std::string, double> tracer_drift;  ///< of contents, by tracer, relative to the start; empty without tracers
+  std::map<std::string, ErrorNorms> errors;    ///< by field; empty without an exact solution
 };
 
 struct StreamSummary {

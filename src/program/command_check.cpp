@@ -7,6 +7,7 @@
 
 #include "kernels/errors.hpp"
 #include "kernels/tiling.hpp"
+#include "physics/integrators/time_integrator.hpp"
 #include "src/deck/checks.hpp"
 #include "src/deck/duration.hpp"
 #include "src/output/run_folder.hpp"
@@ -54,11 +55,36 @@ void print_ranks(const Deck& deck, const RankLayout& layout) {
   }
 }
 
+/// Refuses a step in seconds that the start can not take; the margin is for what the estimate does not know.
+void check_step(const Deck& deck, const Estimate& e) {
+  const IntegratorTraits& traits = integrator_traits(deck.physics.integrator);
+  const double limit = traits.courant_limit.at(deck.physics.reconstruction);
+  if (deck.time.dt && e.courant > 1.05 * limit)
+    throw InputError(
+        fmt::format("{}time.dt = {:g} s is past the stability limit of about {:.3g} s of {} at C{}: lower "
+                    "time.dt, or set it to auto",
+                    deck.where("time.dt"), *deck.time.dt, *deck.time.dt * limit / e.courant, traits.name, deck.grid.n));
+}
+
+void print_method(const Deck& deck, const Estimate& e) {
+  const PhysicsDeck& physics = deck.physics;
+  const IntegratorTraits& traits = integrator_traits(physics.integrator);
+  fmt::print("method\n");
+  row("integrator", fmt::format("{}, order {}, {} stages", traits.name, traits.order, traits.stages));
+  row("Courant number",
+      fmt::format("{:.3g} (stable up to {:g})", e.courant, traits.courant_limit.at(physics.reconstruction)));
+  row("reconstruction", fmt::format("order {}: {} cells in a row, {} ghost cells", physics.reconstruction,
+                                    physics.reconstruction, physics.reconstruction / 2 + 1));
+  if (physics.viscosity > 0) row("viscosity", fmt::format("{:g} m2 s-1", physics.viscosity));
+  if (tracer_count(deck) > 0)
+    row("tracers", fmt::format("{}, limiter {}", tracer_count(deck), name_of(deck.tracer.limiter)));
+}
+
 void print_work(const Deck& deck, const Estimate& e, const RankLayout& layout) {
   fmt::print("work (orders of magnitude)\n");
   if (e.fine_steps > 0) {
     row("fine grid",
-        fmt::format("C{}, {} cells, {:.0f} km, {:.0f} steps of {:.0f} s", deck.grid.n, 6 * deck.grid.n * deck.grid.n,
+        fmt::format("C{}, {} cells, {:.0f} km, {:.0f} steps of {:.3g} s", deck.grid.n, 6 * deck.grid.n * deck.grid.n,
                     1e-3 * std::sqrt(5.1006e14 / 6) / deck.grid.n, e.fine_steps, e.time_step));
   }
   if (e.coarse_steps > 0) row("coarse grid", fmt::format("C{}, {:.0f} steps", deck.surrogate.coarse_n, e.coarse_steps));
@@ -97,10 +123,13 @@ int command_check(const CommandContext& context) {
   });
   if (!context.is_root()) return kExitDone;
 
+  const Estimate e = estimate(deck, planned, layout);
+  if (e.fine_steps > 0) check_step(deck, e);
   fmt::print("{}: fit for tramontane {} on {} rank(s)\n", deck.file, name_of(planned), ranks);
   print_files(deck, planned);
   print_ranks(deck, layout);
-  print_work(deck, estimate(deck, planned, layout), layout);
+  if (e.fine_steps > 0) print_method(deck, e);
+  print_work(deck, e, layout);
   return kExitDone;
 }
 

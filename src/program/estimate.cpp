@@ -5,32 +5,72 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <numbers>
+#include <functional>
 
 #include "kernels/sample.hpp"
 #include "physics/cubed_sphere.hpp"
 #include "physics/integrators/time_integrator.hpp"
+#include "physics/viscosity.hpp"
+#include "src/coupled/initial_cases.hpp"
 
 namespace tramontane {
 namespace {
 
 constexpr double kDay = 86400;
-// Rates that the estimates rest on, for one core of a current server: cell stages a second of the solver, and
-// floating-point operations a second of a network.
-constexpr double kCellStagesPerSecond = 1.5e7;
+// Rates that the estimates rest on, for one core of a current server: seconds that a stage takes for a cell, and
+// floating-point operations a second of a network. Measured: docs/design/program.md.
+constexpr double kStageSeconds = 3.5e-8, kSeventhOrderSeconds = 0.7e-8, kViscousStageSeconds = 9e-8,
+                 kTracerStageSeconds = 3e-8;
 constexpr double kNetworkFlops = 4e10;
-// Memory of one cell in the solver: three fields, their stages and fluxes, and the geometry, in double precision.
-constexpr double kBytesPerCell = 600;
+// Memory of a cell in the solver: what every run has, each copy of a variable, and what tracers and viscosity add.
+constexpr double kBytesPerCell = 420, kBytesPerValue = 9, kBytesPerTracer = 150, kViscousBytes = 430;
+// Wind of the case winds, m s-1, for the length of a step.
+constexpr double kWindSpeed = 50;
 // What MPI, PETSc, HDF5 and the program itself take on every rank.
-constexpr double kBytesPerRank = 150e6;
+constexpr double kBytesPerRank = 8e7;
 
-/// Time step from the Courant number: fastest signal over the smallest cell of the equiangular grid.
-double time_step(const Deck& deck, int n) {
-  if (deck.time.dt) return *deck.time.dt * deck.grid.n / n;
-  const double width = kEarthRadius * std::numbers::pi / 2 / n;
-  const double smallest = width * std::sqrt(2.0) / 2;  // cells at the corners of a panel
-  const double signal = std::sqrt(kGravity * deck.initial.mean_depth) + 80;
-  return deck.time.cfl.value_or(integrator_traits(deck.physics.integrator).default_courant) * smallest / signal;
+/// A state as the case begins, for rates: depth and wind at a point of the sphere.
+std::function<PointState(Vector3)> start_of(const Deck& deck) {
+  if (deck.initial.kind == InitialCase::rest || deck.initial.kind == InitialCase::winds) {
+    const double wind = deck.initial.kind == InitialCase::rest ? 0.0 : kWindSpeed;
+    return [=, depth = deck.initial.mean_depth](Vector3 r) {
+      return PointState{depth, wind * cross(Vector3{0, 0, 1}, r)};
+    };
+  }
+  return [c = analytic_case(deck.initial)](Vector3 r) { return c.state(r, 0.0); };
+}
+
+/// What ShallowWater::largest_rate will find at the start, on points of every panel, s-1.
+double largest_rate(const Deck& deck, int n) {
+  constexpr int points = 24;
+  const auto state = start_of(deck);
+  const double spacing = kEarthRadius * 2 * kQuarterPi / n;
+  const double viscous = integrator_traits(deck.physics.integrator).waves_to_decay(deck.physics.reconstruction) *
+                         kViscousEigenvalue * deck.physics.viscosity / (spacing * spacing);
+  double largest = 0;
+  for (int panel = 0; panel < kPanels; ++panel)
+    for (int j = 0; j <= points; ++j)
+      for (int i = 0; i <= points; ++i) {
+        const PanelPoint at{panel, kQuarterPi * (2.0 * i / points - 1), kQuarterPi * (2.0 * j / points - 1)};
+        const Metric m = metric_at(std::tan(at.alpha), std::tan(at.beta));
+        const PointState s = state(to_cartesian(at));
+        const Contravariant u = to_contravariant(s.velocity, at);
+        const double waves = std::sqrt(kGravity * s.depth) * (std::sqrt(m.h_aa) + std::sqrt(m.h_bb));
+        largest =
+            std::max(largest, (std::abs(u.alpha) + std::abs(u.beta) + waves) / spacing + viscous * (m.h_aa + m.h_bb));
+      }
+  return largest;
+}
+
+/// Steps and their Courant number on a grid of n.
+struct Step {
+  double courant, seconds;
+};
+Step time_step(const Deck& deck, int n) {
+  const double rate = largest_rate(deck, n);
+  const double automatic = integrator_traits(deck.physics.integrator).default_courant.at(deck.physics.reconstruction);
+  const double seconds = deck.time.dt ? *deck.time.dt : deck.time.cfl.value_or(automatic) / rate;
+  return {seconds * rate, seconds};
 }
 
 /// Weights of a U-Net with two 3 x 3 convolutions a level down and up.
@@ -64,7 +104,9 @@ Estimate estimate(const Deck& deck, Command command, const RankLayout& layout) {
   const double cells = 6.0 * n * n, coarse_cells = 6.0 * coarse * coarse;
   const double sample_bytes =
       4.0 * coarse_cells * static_cast<double>(sample_inputs().size() + sample_targets().size());
-  e.time_step = time_step(deck, n);
+  const Step step = time_step(deck, n);
+  e.time_step = step.seconds;
+  e.courant = step.courant;
 
   double fine_days = 0, coarse_days = 0, inferences = 0, output_steps = 0;
   if (command == Command::run && !coupled) {
@@ -86,13 +128,23 @@ Estimate estimate(const Deck& deck, Command command, const RankLayout& layout) {
     output_steps = 3 * days * kDay / deck.output.every;
   }
   e.fine_steps = std::ceil(fine_days * kDay / e.time_step);
-  e.coarse_steps = std::ceil(coarse_days * kDay / time_step(deck, coarse));
+  e.coarse_steps = coarse_days > 0 ? std::ceil(coarse_days * kDay / time_step(deck, coarse).seconds) : 0;
 
   const double solvers = std::max(1, layout.solvers), learners = std::max(1, layout.learners);
-  const double stages = integrator_traits(deck.physics.integrator).cost;
-  e.solver_seconds = (e.fine_steps * cells + e.coarse_steps * coarse_cells) * stages / kCellStagesPerSecond / solvers +
+  const IntegratorTraits& traits = integrator_traits(deck.physics.integrator);
+  const bool viscous = deck.physics.viscosity > 0;
+  const int tracers = coupled || command != Command::run ? 0 : tracer_count(deck);
+  // The cost of a step counts evaluations of the flow's tendency, a solve of semi_implicit as several.
+  const double flow = kStageSeconds + (deck.physics.reconstruction == 7 ? kSeventhOrderSeconds : 0);
+  const double step_seconds =
+      traits.cost * flow + traits.stages * ((viscous ? kViscousStageSeconds : 0) + tracers * kTracerStageSeconds);
+  e.solver_seconds = (e.fine_steps * cells + e.coarse_steps * coarse_cells) * step_seconds / solvers +
                      inferences * network_operations(deck) / kNetworkFlops / solvers;
-  e.solver_bytes = layout.solvers > 0 ? kBytesPerRank + (cells + coarse_cells) * kBytesPerCell / solvers : 0;
+  const double cell_bytes = kBytesPerCell + kBytesPerValue * (kPrognostic + tracers) * (2 + traits.copies) +
+                            tracers * kBytesPerTracer + (viscous ? kViscousBytes : 0);
+  const bool has_coarse = coarse_days > 0;
+  e.solver_bytes =
+      layout.solvers > 0 ? kBytesPerRank + (cells + (has_coarse ? coarse_cells : 0)) * cell_bytes / solvers : 0;
   if (layout.learners > 0) {
     const double activations =
         8.0 * 4 * coarse_cells * deck.surrogate.network.width * 2 * deck.learner.batch / learners;
@@ -102,9 +154,10 @@ Estimate estimate(const Deck& deck, Command command, const RankLayout& layout) {
     e.learner_bytes = kBytesPerRank + network_weights(deck.surrogate.network) * 4 * 5 + activations +
                       deck.learner.reservoir / learners * sample_bytes;
   }
-  // Three fields in double precision on the panels, and in single on the longitude-latitude grid.
+  // Fields in double precision on the panels, and in single on the longitude-latitude grid.
   const double latlon = deck.output.latlon > 0 ? 360 / deck.output.latlon * 180 / deck.output.latlon : 0;
-  e.output_bytes = output_steps * 3 * (8 * (coupled ? coarse_cells : cells) + 4 * latlon);
+  e.output_bytes = output_steps * (coupled || command != Command::run ? 3 : 4 + tracers) *
+                   (8 * (coupled ? coarse_cells : cells) + 4 * latlon);
   if (deck.stream.archive) e.output_bytes += e.samples * sample_bytes;
   return e;
 }

@@ -10,6 +10,7 @@ namespace tramontane {
 
 /// Orders of magnitude: right to a factor of two or three on the processors of the day.
 struct Estimate {
+  double courant = 0;           ///< Courant number of the steps, of the fine grid
   double time_step = 0;         ///< s, of the fine grid
   double fine_steps = 0;        ///< time steps of the fine grid, all integrations
   double coarse_steps = 0;      ///< time steps of the coarse grid, all integrations

@@ -43,7 +43,7 @@ TEST_P(Integrators, ConvergesAtItsOrder) {
   const auto integrator = make_integrator(GetParam(), *flow.solver, exact());
   const double seconds = 6 * 3600;
   const int steps = static_cast<int>(
-      std::ceil(seconds * flow.solver->largest_rate(start) / std::min(1.0, 0.3 * integrator->courant_limit())));
+      std::ceil(seconds * flow.solver->largest_rate(start) / std::min(1.0, 0.3 * integrator->traits().courant_limit.at(flow.grid->order()))));
   auto after = [&](int count) {
     Kokkos::deep_copy(flow.state, start);
     flow.run(*integrator, count, seconds);
@@ -62,7 +62,7 @@ TEST_P(Integrators, ConservesMassAtItsDefaultStep) {
   Flow flow(16, 1, MPI_COMM_SELF);
   const auto integrator = make_integrator(GetParam(), *flow.solver);  // with its loose default tolerance
   const double before = budgets(*flow.solver, flow.state).mass;
-  const double dt = integrator->traits().default_courant / flow.solver->largest_rate(flow.state);
+  const double dt = integrator->traits().default_courant.at(5) / flow.solver->largest_rate(flow.state);
   const int steps = static_cast<int>(std::ceil(2 * 86400 / dt));
   flow.run(*integrator, steps, steps * dt);
   // At most 200 steps of 6 stages, each a round-off of 1e-16 randomly signed over 1536 cells.
@@ -79,7 +79,7 @@ TEST_P(Integrators, KeepsRestOverOrography) {
   }
   set_state(*flow.solver, rest, flow.state);
   const auto integrator = make_integrator(GetParam(), *flow.solver);
-  const double dt = integrator->traits().default_courant / flow.solver->largest_rate(flow.state);
+  const double dt = integrator->traits().default_courant.at(5) / flow.solver->largest_rate(flow.state);
   const int steps = static_cast<int>(std::ceil(86400 / dt));
   flow.run(*integrator, steps, 86400);
   const CellFields after = cell_fields(*flow.solver, flow.state);
@@ -93,7 +93,7 @@ TEST_P(AnyRanks, GiveTheSameBits) {
   for (auto [alone, shared] : {std::pair{&one, &many}, {&tiled, &tiles}}) {
     const auto first = make_integrator(GetParam(), *alone->solver),
                second = make_integrator(GetParam(), *shared->solver);
-    const double dt = first->traits().default_courant / alone->solver->largest_rate(alone->state);
+    const double dt = first->traits().default_courant.at(5) / alone->solver->largest_rate(alone->state);
     alone->run(*first, 4, 4 * dt);
     shared->run(*second, 4, 4 * dt);
     const auto all = alone->interior(), mine = shared->interior();

@@ -12,6 +12,7 @@
 #include "physics/cases/williamson5.hpp"
 #include "physics/cases/williamson6.hpp"
 #include "physics/gauss_quadrature.hpp"
+#include "physics/tracer_state.hpp"
 
 namespace tramontane {
 namespace {
@@ -255,14 +256,14 @@ TEST(InitialState, TracerIsTheMeanOfMixingRatioTimesFluid) {
   const auto grid = std::make_shared<Grid>(Tiling(8, 1, 1), 0);
   ShallowWaterOptions options;
   options.reference = kGravity * c.reference_height;
+  options.tracers = {{"q"}};
   const ShallowWater solver(grid, MPI_COMM_SELF, cell_means(*grid, c.orography), options);
-  const int extent = grid->tile_cells() + 2 * kHalo;
-  const State state("four variables", grid->tile_count(), 1, 4, extent, extent);
-  set_tracer(solver, c, state, 3, 86400.0);
-  set_state(solver, c, state);  // leaves the tracer alone
+  const State state = solver.make_state("state");
+  set_state(solver, c, state);
+  set_tracer(solver, 0, c, state, 86400.0);
   const auto host = Kokkos::create_mirror_view_and_copy(HostSpace(), state);
   const CellFields fields = cell_fields(solver, state);
-  const std::vector<double> q = exact_tracer(solver, c, 86400.0);
+  const std::vector<double> q = exact_tracer(*grid, c, 86400.0);
   double largest = 0;
   std::size_t k = 0;
   for (int panel = 0; panel < kPanels; ++panel)
@@ -275,7 +276,7 @@ TEST(InitialState, TracerIsTheMeanOfMixingRatioTimesFluid) {
   EXPECT_GT(largest, 0.5);
   // A constant mixing ratio comes out constant.
   c.tracer = [](Vector3, double) { return 0.25; };
-  for (double ratio : exact_tracer(solver, c, 0.0)) EXPECT_NEAR(ratio, 0.25, 1e-15);
+  for (double ratio : exact_tracer(*grid, c, 0.0)) EXPECT_NEAR(ratio, 0.25, 1e-15);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "physics/coarse_grain.hpp"
+#include "physics/integrators/make_integrator.hpp"
 #include "tests/tracer/tracer_fixture.hpp"
 
 namespace tramontane {
@@ -32,9 +33,31 @@ TEST(Tracer, ConstantStaysConstantAndContentIsKept) {
   EXPECT_GT(steps, 300);
 }
 
-TEST(Tracer, ConstantStaysConstantOverRoughOrography) {
+class TracerIntegrators : public ::testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(Of, TracerIntegrators, ::testing::ValuesIn(integrator_names()));
+
+TEST_P(TracerIntegrators, KeepConstantsAndContents) {
+  TracerFlow s(16, 1, jet_over_hill(), {{"constant"}, {"bell", "1", TracerLimiter::global, 0.0, 1.0}});
+  s.set(0, [](Vector3) { return 0.7; });
+  s.set(1, bell);
+  const double before = tracer_content(*s.solver, s.state, 1);
+  const auto integrator = make_integrator(GetParam(), *s.solver);
+  const double dt = integrator->traits().default_courant.at(5) / s.solver->largest_rate(s.state);
+  const int steps = static_cast<int>(std::ceil(2 * 86400 / dt));
+  for (int k = 0; k < steps; ++k) integrator->step(*s.solver, s.state, dt);
+  const auto [least, most] = range_of(s.means(0));
+  std::printf("%s %.3e %.3e  %.3e\n", GetParam().c_str(), least / 0.7 - 1, most / 0.7 - 1, tracer_content(*s.solver, s.state, 1) / before - 1);
+  EXPECT_NEAR(least / 0.7, 1.0, 1e-13);  // a thousand stages at most, a rounding each
+  EXPECT_NEAR(most / 0.7, 1.0, 1e-13);
+  EXPECT_NEAR(tracer_content(*s.solver, s.state, 1) / before, 1.0, 1e-13);
+}
+
+class TracerOrders : public ::testing::TestWithParam<int> {};
+INSTANTIATE_TEST_SUITE_P(Of, TracerOrders, ::testing::Values(3, 5, 7));
+
+TEST_P(TracerOrders, ConstantStaysConstantOverRoughOrography) {
   // Random heights in every cell, across all panel edges and corners, and a flow that they throw into waves.
-  auto grid = std::make_shared<Grid>(Tiling(16, 1, 1), 0);
+  auto grid = std::make_shared<Grid>(Tiling(16, 1, 1), 0, kEarthRadius, GetParam());
   std::mt19937_64 random(7);
   std::uniform_real_distribution<double> height(0.0, 1500.0);
   std::vector<double> orography(grid->tiling().cell_count());
