@@ -67,12 +67,15 @@ def exact_series(suite, deck, sizes, angles):
 
 
 def rest(suite):
+    """Largest wind over a day. Between cells of random height the seventh-order relief overshoots the deck's 8 km, and
+    there would be no fluid: order 7 gets 12 km."""
     rows = []
-    for order in (5, 7):
+    for order, depth in ((5, 8000), (7, 12000)):
         for n in [24, 48] if suite.quick else [24, 48, 96]:
-            record = suite.solver_run(f"rest-rough-o{order}-c{n}", "rest-rough", n, order)
+            record = suite.solver_run(f"rest-rough-o{order}-c{n}", "rest-rough", n, order,
+                                      settings={"initial.mean_depth": depth})
             if is_good(record):
-                rows.append(facts(record) | {"largest_speed": max(m["largest_speed"] for m in metrics_of(record))})
+                rows.append(facts(record) | {"mean_depth": depth, "largest_speed": max(m["largest_speed"] for m in metrics_of(record))})
     return rows
 
 

@@ -101,7 +101,7 @@ def draw_roofline(result):
     if not machine or not table:
         return None
     limits = machine["limits"]
-    peak, memory, cache = (limits[k]["rate"] / 1e9 for k in ("multiply_adds", "triad_memory", "triad_cache"))
+    peak, memory, cache = (limits[k]["best_rate"] / 1e9 for k in ("multiply_adds", "triad_memory", "triad_cache"))
     row = min(table, key=lambda r: abs(r["n"] - 192))
     figure, axis = plt.subplots(figsize=(6.8, 4.6), layout="constrained")
     intensity = [0.03, 30]

@@ -29,10 +29,8 @@ void multiply_adds(const View<Real**>& result, int repeats, Real factor, Real su
         const Lanes zero = load_lanes(&result(item, 0)) * Real(0), times = zero + factor, plus = zero + summand;
         Lanes chain[Chains];
         for (int k = 0; k < Chains; ++k) chain[k] = zero + Real(k);
-        for (int r = 0; r < repeats; ++r) {
-#pragma GCC unroll 16
+        for (int r = 0; r < repeats; ++r)
           for (int k = 0; k < Chains; ++k) chain[k] = chain[k] * times + plus;
-        }
         Lanes sum = zero;
         for (int k = 0; k < Chains; ++k) sum += chain[k];
         store_lanes(&result(item, 0), sum);
@@ -81,7 +79,7 @@ nlohmann::ordered_json multiply_add_rate(MPI_Comm comm, double budget) {
 
 nlohmann::ordered_json measure_machine_limits(MPI_Comm comm, double budget) {
   nlohmann::ordered_json out;
-  out["triad_memory"] = triad_rate(comm, budget, std::size_t{1} << 25);
+  out["triad_memory"] = triad_rate(comm, budget, std::size_t{1} << 24);
   out["triad_cache"] = triad_rate(comm, budget, std::size_t{1} << 14);
   // How many chains fill the units, and still fit the registers, is the processor's matter: the best of three counts.
   for (auto& tried :
