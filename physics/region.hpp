@@ -21,6 +21,13 @@ struct SweepRegions {
   std::vector<Region> before_ghosts;  ///< read no ghost cell: worked on while ghost values travel
   std::vector<Region> rim;            ///< the rest, panel edges among it
   std::vector<Region> after_edges;    ///< as the first: worked on while states on panel edges travel
+
+  std::vector<Region> all() const {
+    std::vector<Region> out = before_ghosts;
+    out.insert(out.end(), rim.begin(), rim.end());
+    out.insert(out.end(), after_edges.begin(), after_edges.end());
+    return out;
+  }
 };
 
 namespace region_detail {

@@ -26,12 +26,11 @@ ShallowWater::ShallowWater(std::shared_ptr<const Grid> grid, MPI_Comm comm, cons
       regions_(make_regions(grid_->tile_count(), grid_->tile_cells(), kRegionColumns, kRegionCells,
                             ghosts_.has_remote() && !(options_.viscosity > 0))) {
   int tiles = 0, rows = 0, columns = 0;
-  for (const auto* list : {&regions_.before_ghosts, &regions_.rim, &regions_.after_edges})
-    for (const Region& region : *list) {
-      tiles = std::max(tiles, region.tiles());
-      rows = std::max(rows, region.rows());
-      columns = std::max(columns, region.columns());
-    }
+  for (const Region& region : regions_.all()) {
+    tiles = std::max(tiles, region.tiles());
+    rows = std::max(rows, region.rows());
+    columns = std::max(columns, region.columns());
+  }
   const int levels = options_.levels, halo = grid_->order() / 2 + 1;
   constexpr int lines = kPrognostic * kGaussPoints;
   beta_lines_ = View<Real*****>("beta lines", tiles, levels, lines, rows, columns + 2 * halo);
