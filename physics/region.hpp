@@ -20,7 +20,10 @@ struct Region {
 /// needs about twenty numbers, so 48 x 48 cells take 400 kB in double); on a device one region is everything, so that
 /// each kernel fills it. Columns are cut at multiples of eight, so that rows are whole vectors.
 inline std::vector<Region> make_regions(int tiles, int size, int most_columns, int most_cells) {
-  if (!Kokkos::SpaceAccessibility<HostSpace, MemorySpace>::accessible) return {{0, tiles, 0, size, 0, size}};
+#if defined(TRAMONTANE_DEVICE_LAYOUT)
+  (void)most_columns, (void)most_cells;
+  return {{0, tiles, 0, size, 0, size}};
+#else
   const int across = (size + most_columns - 1) / most_columns;
   const int columns = ((size + across - 1) / across + 7) / 8 * 8;
   const int most_rows = std::max(1, most_cells / std::min(size, columns));
@@ -32,6 +35,7 @@ inline std::vector<Region> make_regions(int tiles, int size, int most_columns, i
       for (int tile = 0; tile < tiles; ++tile)
         out.push_back({tile, tile + 1, q * size / down, (q + 1) * size / down, i, std::min(size, i + columns)});
   return out;
+#endif
 }
 
 }  // namespace tramontane
