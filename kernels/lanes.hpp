@@ -7,7 +7,7 @@
 
 namespace tramontane {
 
-#if (defined(__GNUC__) || defined(__clang__)) && !defined(KOKKOS_ENABLE_CUDA) && !defined(KOKKOS_ENABLE_HIP)
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(TRAMONTANE_DEVICE_LAYOUT)
 /// On the host one vector register; on a device one number a thread.
 inline constexpr int kLanes = 8;
 using Lanes = Real __attribute__((vector_size(kLanes * sizeof(Real))));

@@ -4,6 +4,13 @@
 #include <Kokkos_Core.hpp>
 #include <cmath>
 
+/// Stands before a loop over a stencil.
+#if defined(KOKKOS_ENABLE_CUDA) || defined(KOKKOS_ENABLE_HIP)
+#define TRAMONTANE_UNROLL _Pragma("unroll")
+#else
+#define TRAMONTANE_UNROLL _Pragma("GCC unroll 8")
+#endif
+
 namespace tramontane {
 
 /// a * b + c, fused where the processor does that in one instruction. Kernels ask for it by name, because contraction
@@ -22,7 +29,7 @@ KOKKOS_FORCEINLINE_FUNCTION constexpr T multiply_add(T a, T b, T c) {
 template <int Count, class T, class Value>
 KOKKOS_FORCEINLINE_FUNCTION constexpr T weighted_sum(const T* weight, const Value& value) {
   T sum = weight[0] * value(0);
-#pragma GCC unroll 8
+  TRAMONTANE_UNROLL
   for (int k = 1; k < Count; ++k) sum = multiply_add(weight[k], value(k), sum);
   return sum;
 }

@@ -60,9 +60,9 @@ KOKKOS_FORCEINLINE_FUNCTION constexpr T face_value(T a, T b, T c, T d, T e) {
   return (T(2) * a - T(13) * b + T(47) * c + T(27) * d - T(3) * e) * T(1.0 / 60.0);
 }
 
-/// All weights of a reconstruction of odd order, as a kernel captures them; stencils are centred on the cell. Weights come
-/// split into what is even and what is odd under reflection: the two Gauss points of a cell, and the two sides of a face,
-/// then share sums and loads, and a mirrored field gives mirrored values to the last bit.
+/// All weights of a reconstruction of odd order, as a kernel captures them; stencils are centred on the cell. Weights
+/// come split into what is even and what is odd under reflection: the two Gauss points of a cell, and the two sides of
+/// a face, then share sums and loads, and a mirrored field gives mirrored values to the last bit.
 template <int Order, class T = Real>
 struct Reconstruction {
   static constexpr int reach = Order / 2;  ///< cells to either side of the middle one
@@ -94,7 +94,7 @@ struct Reconstruction {
   template <class At>
   KOKKOS_FORCEINLINE_FUNCTION Points values(const At& at) const {
     T even = value_even[0] * at(reach), odd = 0;
-#pragma GCC unroll 8
+    TRAMONTANE_UNROLL
     for (int k = 1; k <= reach; ++k) {
       even = multiply_add(value_even[k], at(reach + k) + at(reach - k), even);
       odd = multiply_add(value_odd[k], at(reach + k) - at(reach - k), odd);
@@ -105,7 +105,7 @@ struct Reconstruction {
   template <class At>
   KOKKOS_FORCEINLINE_FUNCTION Points slopes(const At& at) const {
     T even = slope_even[0] * at(reach), odd = 0;
-#pragma GCC unroll 8
+    TRAMONTANE_UNROLL
     for (int k = 1; k <= reach; ++k) {
       even = multiply_add(slope_even[k], at(reach + k) + at(reach - k), even);
       odd = multiply_add(slope_odd[k], at(reach + k) - at(reach - k), odd);
@@ -116,12 +116,12 @@ struct Reconstruction {
   struct Sides {
     T left, right;
   };
-  /// Upwind values on the two sides of a face; at(k), k = 0..Order, are the averages from the leftmost cell on, the face
-  /// between k = reach and k = reach + 1.
+  /// Upwind values on the two sides of a face; at(k), k = 0..Order, are the averages from the leftmost cell on, the
+  /// face between k = reach and k = reach + 1.
   template <class At>
   KOKKOS_FORCEINLINE_FUNCTION Sides sides(const At& at) const {
     T mean = face_mean[0] * (at(reach) + at(reach + 1)), jump = face_jump[0] * (at(reach) - at(reach + 1));
-#pragma GCC unroll 8
+    TRAMONTANE_UNROLL
     for (int k = 1; k <= reach; ++k) {
       mean = multiply_add(face_mean[k], at(reach - k) + at(reach + 1 + k), mean);
       jump = multiply_add(face_jump[k], at(reach - k) - at(reach + 1 + k), jump);

@@ -6,6 +6,12 @@
 
 namespace tramontane {
 
+/// Whether kernels are laid out for a device: a team a row, one number a thread, one region for everything. The build
+/// option TRAMONTANE_DEVICE_LAYOUT asks for that on the host too, to test it where no device is at hand.
+#if (defined(KOKKOS_ENABLE_CUDA) || defined(KOKKOS_ENABLE_HIP)) && !defined(TRAMONTANE_DEVICE_LAYOUT)
+#define TRAMONTANE_DEVICE_LAYOUT
+#endif
+
 /// Type of states, tendencies and tables of the solver; geometry is computed in double and rounded once.
 #if defined(TRAMONTANE_SINGLE)
 using Real = float;
@@ -26,24 +32,10 @@ template <class T>
 using HostView = Kokkos::View<T, Kokkos::LayoutRight, HostSpace>;
 
 /// Stands after the parameters of a large body for simd_for: one that is not inlined would leave the loop scalar.
-#if defined(__GNUC__) && !defined(KOKKOS_ENABLE_CUDA) && !defined(KOKKOS_ENABLE_HIP)
+#if defined(__GNUC__) && !defined(TRAMONTANE_DEVICE_LAYOUT)
 #define TRAMONTANE_INLINE_BODY __attribute__((always_inline))
 #else
 #define TRAMONTANE_INLINE_BODY
 #endif
-
-/// One contiguous row of a kernel: on the host a loop that the compiler vectorises, on a device the lanes of a team.
-/// The body must treat its iterations as independent. Through View accessors the host loop stays scalar, so callers
-/// take restrict row pointers outside and index those (measured: about six times faster, docs/design/solver.md).
-template <class Team, class Body>
-KOKKOS_FORCEINLINE_FUNCTION void simd_for(const Team& team, int begin, int end, const Body& body) {
-#if defined(KOKKOS_ENABLE_CUDA) || defined(KOKKOS_ENABLE_HIP)
-  Kokkos::parallel_for(Kokkos::TeamVectorRange(team, begin, end), body);
-#else
-  (void)team;
-#pragma omp simd
-  for (int i = begin; i < end; ++i) body(i);
-#endif
-}
 
 }  // namespace tramontane

@@ -53,7 +53,7 @@ class PanelEdges {
     exchange_->finish(Write{other_});
   }
 
- private:
+  // What kernels capture may not be private.
   struct Read {
     View<Real**> own;
     KOKKOS_INLINE_FUNCTION Real operator()(int component, int slot) const { return own(component, slot); }
@@ -65,6 +65,7 @@ class PanelEdges {
     }
   };
 
+ private:
   std::unique_ptr<PointExchange> exchange_;
   View<EdgeSegment*> segments_;
   View<Real**> geometry_;

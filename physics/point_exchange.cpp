@@ -91,8 +91,10 @@ PointExchange::PointExchange(MPI_Comm comm, const std::vector<std::int64_t>& nee
   receive_targets_ = to_device("exchange: targets", receive_targets);
   outgoing_ = View<Real**>("exchange: outgoing", send_slots.size(), components_);
   incoming_ = View<Real**>("exchange: incoming", receive_targets.size(), components_);
-  outgoing_host_ = Kokkos::create_mirror_view(outgoing_);
-  incoming_host_ = Kokkos::create_mirror_view(incoming_);
+  if (!device_messages_) {
+    outgoing_host_ = MessageView("exchange: outgoing, host", send_slots.size(), components_);
+    incoming_host_ = MessageView("exchange: incoming, host", receive_targets.size(), components_);
+  }
   local_ = View<int* [2]>("exchange: own share", local.size());
   auto local_host = Kokkos::create_mirror_view(local_);
   for (std::size_t k = 0; k < local.size(); ++k) {
@@ -103,8 +105,10 @@ PointExchange::PointExchange(MPI_Comm comm, const std::vector<std::int64_t>& nee
 }
 
 void PointExchange::send() {
-  Kokkos::fence();
-  if (!device_messages_) Kokkos::deep_copy(outgoing_host_, outgoing_);
+  // MPI reads what the device has written, and writes over what earlier kernels and copies have read.
+  const ExecutionSpace space;
+  if (!device_messages_) Kokkos::deep_copy(space, outgoing_host_, outgoing_);
+  space.fence();
   Real* out = device_messages_ ? outgoing_.data() : outgoing_host_.data();
   Real* in = device_messages_ ? incoming_.data() : incoming_host_.data();
   const std::size_t width = components_;
@@ -130,7 +134,7 @@ void PointExchange::receive() {
       throw RunError(fmt::format("solver rank {} waited {:.0f} s for halo values of ranks{}", rank_, deadline_, who));
     }
   }
-  if (!device_messages_) Kokkos::deep_copy(incoming_, incoming_host_);
+  if (!device_messages_) Kokkos::deep_copy(ExecutionSpace(), incoming_, incoming_host_);
 }
 
 }  // namespace tramontane

@@ -11,10 +11,20 @@
 
 namespace tramontane {
 
+/// Host buffers of messages that come from a device: page-locked, so that it copies at full speed.
+#if defined(KOKKOS_HAS_SHARED_HOST_PINNED_SPACE)
+using MessageView = Kokkos::View<Real**, Kokkos::LayoutRight, Kokkos::SharedHostPinnedSpace>;
+#elif defined(KOKKOS_ENABLE_CUDA)
+using MessageView = Kokkos::View<Real**, Kokkos::LayoutRight, Kokkos::CudaHostPinnedSpace>;
+#else
+using MessageView = HostView<Real**>;
+#endif
+
 /// Set up once from the global numbers of the points a rank needs. Each exchange then reads owned points by
-/// `read(component, slot)` and hands in needed ones by `write(component, target, value)`; both are called in kernels. Points that the rank owns itself are copied on the device;
-/// only the others travel, packed and unpacked on the device. Where MPI reads device memory the messages do not touch
-/// the host, elsewhere they go through one buffer in host memory.
+/// `read(component, slot)` and hands in needed ones by `write(component, target, value)`; both are called in kernels.
+/// Points that the rank owns itself are copied on the device; only the others travel, packed and unpacked on the
+/// device. Where MPI reads device memory the messages do not touch the host, elsewhere they go through page-locked host
+/// memory, all peers' values in one copy each way.
 class PointExchange {
  public:
   /// @param needed global numbers; target position k receives needed[k]
@@ -22,9 +32,9 @@ class PointExchange {
   /// @param slot where `read` finds an owned number
   /// @param targets number that `write` gets for each needed one; empty: its position in `needed`
   /// @param deadline_seconds longest wait for a peer; past it RunError names the peers
-  PointExchange(MPI_Comm comm, const std::vector<std::int64_t>& needed,
-                const std::function<int(std::int64_t)>& owner, const std::function<int(std::int64_t)>& slot,
-                int components, double deadline_seconds = 300.0, const std::vector<int>& targets = {});
+  PointExchange(MPI_Comm comm, const std::vector<std::int64_t>& needed, const std::function<int(std::int64_t)>& owner,
+                const std::function<int(std::int64_t)>& slot, int components, double deadline_seconds = 300.0,
+                const std::vector<int>& targets = {});
 
   /// Sends the owned points that others need and starts to receive.
   template <class Read>
@@ -88,8 +98,8 @@ class PointExchange {
   std::vector<Peer> peers_;
   View<int* [2]> local_;  ///< (point, {slot, target}) that this rank owns itself
   View<int*> send_slots_, receive_targets_;
-  View<Real**> outgoing_, incoming_;  ///< (point, component): a peer's points are contiguous
-  View<Real**>::HostMirror outgoing_host_, incoming_host_;
+  View<Real**> outgoing_, incoming_;           ///< (point, component): a peer's points are contiguous
+  MessageView outgoing_host_, incoming_host_;  ///< where MPI reads no device memory; else empty
   std::vector<MPI_Request> requests_;
 };
 

@@ -37,10 +37,10 @@ namespace region_detail {
 /// fills it. Columns are cut at multiples of eight, so that rows are whole vectors.
 inline void cut(const Region& box, int most_columns, int most_cells, std::vector<Region>& out) {
   if (box.rows() <= 0 || box.columns() <= 0) return;
-  if (!Kokkos::SpaceAccessibility<HostSpace, MemorySpace>::accessible) {
-    out.push_back(box);
-    return;
-  }
+#if defined(TRAMONTANE_DEVICE_LAYOUT)
+  (void)most_columns, (void)most_cells;
+  out.push_back(box);
+#else
   const int across = (box.columns() + most_columns - 1) / most_columns;
   const int columns = ((box.columns() + across - 1) / across + 7) / 8 * 8;
   const int most_rows = std::max(1, most_cells / std::min(box.columns(), columns));
@@ -51,6 +51,7 @@ inline void cut(const Region& box, int most_columns, int most_cells, std::vector
       for (int tile = box.tile_begin; tile < box.tile_end; ++tile)
         out.push_back({tile, tile + 1, box.j_begin + q * box.rows() / down, box.j_begin + (q + 1) * box.rows() / down, i,
                        std::min(box.i_end, i + columns)});
+#endif
 }
 
 }  // namespace region_detail

@@ -13,7 +13,7 @@ KOKKOS_INLINE_FUNCTION int not_finite(T x) {
 }
 
 // On the host a thread takes whole rows, which the compiler vectorises; on a device a cell.
-#if defined(KOKKOS_ENABLE_CUDA) || defined(KOKKOS_ENABLE_HIP)
+#if defined(TRAMONTANE_DEVICE_LAYOUT)
 constexpr bool kWholeRows = false;
 #else
 constexpr bool kWholeRows = true;

@@ -283,7 +283,7 @@ void add_mass(Extents n, int t, const View<Real*****>& mixing_ratio, const View<
 /// Tiles whose lines exist at the same time. One on the host: between the kernels that write and read them they stay in
 /// the cache. All on a device, which wants large kernels.
 int tiles_at_once(int tiles) {
-#if defined(KOKKOS_ENABLE_CUDA) || defined(KOKKOS_ENABLE_HIP)
+#if defined(TRAMONTANE_DEVICE_LAYOUT)
   return tiles;
 #else
   return std::min(tiles, 1);
