@@ -1,5 +1,5 @@
-"""Benchmarks of the solver: speed, scaling, accuracy, wall time to a given error. Finished runs are not repeated: run the
-same command again to go on."""
+"""Benchmarks of the solver: speed, scaling, accuracy, wall time to a given error. Finished runs are not repeated: run
+the same command again to go on. A run is made anew when its folder is gone."""
 
 import argparse
 import json
@@ -25,15 +25,15 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="grids up to C48 (speed: C192): minutes, not hours")
     parser.add_argument("--output", help="folder for results.json, plots, report.html and the runs; default "
                         "runs/bench-solver, with --quick runs/bench-solver-quick")
-    parser.add_argument("--only", help=f"parts to run, comma-separated: {','.join(PARTS)}; the others are taken as far as "
-                        "they are finished")
+    parser.add_argument("--only", help=f"parts to run, comma-separated: {','.join(PARTS)}; the others are taken "
+                        "as far as they are finished")
     parser.add_argument("--ranks", type=int, default=len(os.sched_getaffinity(0)),
                         help="most ranks to use; default: the cores at hand")
     parser.add_argument("--minutes", type=float, help="begin no further run after this time")
     parser.add_argument("--list", action="store_true", help="say what is left to run and for how long, run nothing")
     parser.add_argument("--report", action="store_true", help="run nothing, write results and plots from what is there")
-    parser.add_argument("--build", default="build/bench", help="folder of a finished build; default: build/bench, which "
-                        "is brought up to date")
+    parser.add_argument("--build", default="build/bench", help="folder of a finished build; default: build/bench, "
+                        "which is brought up to date")
     parsed = parser.parse_args()
     parts = parsed.only.split(",") if parsed.only else list(PARTS)
     for part in parts:
@@ -48,7 +48,8 @@ def main():
     options, parts = arguments()
     output = Path(options.output or ("runs/bench-solver-quick" if options.quick else "runs/bench-solver"))
     if not (Path(options.build) / "src/tramontane").exists():
-        sys.exit(f"scripts/bench: {options.build} holds no build: run without --list and --report, or name one by --build")
+        sys.exit(f"scripts/bench: {options.build} holds no build: run without --list and --report, or name one by "
+                 "--build")
     suite = Suite(output, options.build, options.ranks, options.quick, options.list, options.minutes)
     result = {"machine": machine_facts(suite), "mode": "quick" if options.quick else "full",
               "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "ranks": options.ranks}

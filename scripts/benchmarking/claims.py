@@ -24,8 +24,8 @@ def claims(result):
                 add(f"{name}, to C{series['rows'][-1]['n']}: slope in linf", "≥ 3.5", slopes["linf"],
                     slopes["linf"] >= 3.5)
     for row in accuracy.get("rest", []):
-        add(f"Rest over rough orography, order {row['order']}, {row['mean_depth'] / 1000:.0f} km deep, C{row['n']}: |v| (m/s)", "< 1e-11", row["largest_speed"],
-            row["largest_speed"] < 1e-11)
+        add(f"Rest over rough orography, order {row['order']}, {row['mean_depth'] / 1000:.0f} km deep, C{row['n']}: "
+            "|v| (m/s)", "< 1e-11", row["largest_speed"], row["largest_speed"] < 1e-11)
     for series in (accuracy.get("williamson5") or {}).get("series", []):
         for row in series["rows"]:
             if row["n"] == 96:

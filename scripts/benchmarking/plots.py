@@ -11,8 +11,8 @@ plt.rcParams.update({
     "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "legend.fontsize": 8.5,
 })
 
-KERNELS = ["ghosts", "gauss_lines", "edge_states", "alpha_fluxes", "beta_fluxes", "update", "edge_exchange", "edge_fluxes",
-           "edge_update"]
+KERNELS = ["ghosts", "gauss_lines", "edge_states", "alpha_fluxes", "beta_fluxes", "update", "edge_exchange",
+           "edge_fluxes", "edge_update"]
 COLOURS = ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#666666", "#b8a000", "#111111"]
 CURVE_COLOURS = {("ssprk3", 0.8): COLOURS[0], ("ssprk3", 1.6): COLOURS[4], ("rk4", 1.6): COLOURS[1],
                  ("rk63", 3.0): COLOURS[2], ("semi_implicit", 8.4): COLOURS[3]}
@@ -68,8 +68,9 @@ def draw_speed(result):
     axis.set_ylabel("million cell-stages/s")
     axis.legend(loc="lower left")
     back_end = (result["speed"].get("machine") or {}).get("back_end", "")
-    return figure, "speed.png", "Speed", (f"SSPRK3 on one rank ({back_end}), median of the wall clock; the band lies between "
-                                          "the quartiles. A full step is three stages.")
+    return figure, "speed.png", "Speed", (
+        f"SSPRK3 on one rank ({back_end}), median of the wall clock; the band lies between the quartiles. A full step is "
+        "three stages.")
 
 
 def draw_kernels(result):
@@ -121,8 +122,8 @@ def draw_roofline(result):
     axis.set(xscale="log", yscale="log", xlabel="operations a byte", ylabel="GFLOP/s", xlim=intensity)
     axis.legend(loc="lower right")
     return figure, "roofline.png", "Roofline", (
-        f"One rank, C{row['n']}, order 5, all limits measured in the same suite. Circles: a kernel's operations over the "
-        "bytes of the arrays it touches, most of which the cache delivers. Star: the whole stage over what memory must "
+        f"One rank, C{row['n']}, order 5, all limits measured in the same suite. Circles: a kernel's operations over "
+        "the bytes of the arrays it touches, most of which the cache delivers. Star: the whole stage over what memory must "
         "deliver.")
 
 
@@ -147,8 +148,8 @@ def draw_scaling(result):
         axis.set_xticks(sorted({r["ranks"] for _, r in rows}))
     left.legend()
     return figure, "scaling.png", "Scaling over ranks", (
-        "Rates over those of one rank; the grey line is perfect. Right: share of a stage that fills ghost cells (copies, "
-        "messages, interpolation) and exchanges edge states, waiting included.")
+        "Rates over those of one rank; the grey line is perfect. Right: share of a stage that fills ghost cells "
+        "(copies, messages, interpolation) and exchanges edge states, waiting included.")
 
 
 def draw_convergence(result):
@@ -176,8 +177,8 @@ def draw_convergence(result):
         axis.set_ylabel("normalised error of h")
         axis.legend(fontsize=7)
     return figure, "convergence.png", "Exact solutions", (
-        "Errors of h against exact cell means, RK4 at Courant number 0.8. Circles l2, triangles linf; full lines order 5, "
-        "dashed order 7.")
+        "Errors of h against exact cell means, RK4 at Courant number 0.8. Circles l2, triangles linf; full lines order "
+        "5, dashed order 7.")
 
 
 def draw_williamson5(result):
@@ -197,8 +198,8 @@ def draw_williamson5(result):
     axis.set_ylabel("normalised error of h")
     axis.legend()
     return figure, "williamson5.png", "Williamson 5, day 15", (
-        f"Against the run on C{case['reference_n']}, order {case['reference_order']}, averaged to the coarse cells. HOMME's "
-        "figures are against a T213 spectral model, with 4 x 4 points an element and 30 elements an edge.")
+        f"Against the run on C{case['reference_n']}, order {case['reference_order']}, averaged to the coarse cells. "
+        "HOMME's figures are against a T213 spectral model, with 4 x 4 points an element and 30 elements an edge.")
 
 
 def draw_steady_jet(result):
@@ -241,8 +242,8 @@ def draw_self_convergence(result):
     axes[0][0].set_ylabel("l2 of vorticity against the next finer grid")
     axes[0][0].legend()
     return figure, "galewsky-convergence.png", "Self-convergence of the unstable jet", (
-        "Order 7, rk63, each grid against the next finer one. With viscosity the fields converge point by point; without "
-        "it they depend on grid and scheme once the vortices have rolled up.")
+        "Order 7, rk63, each grid against the next finer one. With viscosity the fields converge point by point; "
+        "without it they depend on grid and scheme once the vortices have rolled up.")
 
 
 def draw_time_to_error(result):
@@ -261,7 +262,8 @@ def draw_time_to_error(result):
                 axis.plot([r["seconds"] for r in rows], [r["vorticity_l2_by_day"][day] for r in rows], marker="o",
                           markersize=4, linestyle=STYLE[curve["order"]],
                           color=CURVE_COLOURS[(curve["integrator"], curve["courant"])],
-                          label=f"{curve['integrator']}, Courant number {curve['courant']:g}" if curve["order"] == 5 else None)
+                          label=f"{curve['integrator']}, Courant number {curve['courant']:g}"
+                          if curve["order"] == 5 else None)
             axis.set(xscale="log", yscale="log", title=f"{name.split('-')[1]}, day {day}", ylabel="l2 of vorticity")
     for axis in axes[-1]:
         axis.set_xlabel("wall time in steps to day 6 (s)")
@@ -269,9 +271,9 @@ def draw_time_to_error(result):
     figure.legend(handles, labels, loc="outside lower center", ncols=3)
     grids = sorted({r["n"] for _, curves in panels for c in curves for r in c["rows"]})
     return figure, "time-to-error.png", "Wall time to a given error of vorticity: the unstable jet", (
-        f"Grids {', '.join(f'C{n}' for n in grids)} along each curve, {result['ranks']} rank(s), errors against order 7 on "
-        f"C{galewsky['reference_n']}. Full lines order 5, dashed order 7. Without viscosity day 6 is sensitive to grid and "
-        "scheme: errors near 1 say that the vortices stand elsewhere.")
+        f"Grids {', '.join(f'C{n}' for n in grids)} along each curve, {result['ranks']} rank(s), errors against order 7 "
+        f"on C{galewsky['reference_n']}. Full lines order 5, dashed order 7. Without viscosity day 6 is sensitive to grid "
+        "and scheme: errors near 1 say that the vortices stand elsewhere.")
 
 
 def draw_integrators(result):
