@@ -81,7 +81,7 @@ def rest(suite):
 
 
 def williamson5(suite):
-    sizes, finest = ([24, 48], 96) if suite.quick else ([48, 96, 192], 384)
+    sizes, finest = suite.coarser, suite.finest
     reference = suite.solver_run(f"williamson5-reference-c{finest}", "williamson5", finest, 7, "rk63")
     series = []
     for order in (5, 7):

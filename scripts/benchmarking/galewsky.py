@@ -32,7 +32,7 @@ def curve_run(suite, variant, deck, n, order, integrator, courant):
 
 
 def measure_galewsky(suite):
-    sizes, finest = ([24, 48], 96) if suite.quick else ([48, 96, 192], 384)
+    sizes, finest = suite.coarser, suite.finest
     result = {"reference_n": finest, "reference_order": 7, "field": "vorticity", "norm": "l2", "targets": TARGETS,
               "variants": {}}
     for variant, deck in (("galewsky-inviscid", "galewsky"), ("galewsky-viscous", "galewsky-viscous")):

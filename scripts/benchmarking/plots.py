@@ -59,6 +59,9 @@ def draw_speed(result):
                  for key in ("upper_quartile", "median", "lower_quartile")]
         line = axis.plot([r["n"] for r in rows], rates[1], marker="o", label=f"order {order}")[0]
         axis.fill_between([r["n"] for r in rows], rates[0], rates[2], color=line.get_color(), alpha=0.2, linewidth=0)
+        if any(max(r["load"]) > 1.5 for r in rows) and all(r["step"]["processor_median"] > 0 for r in rows):
+            axis.plot([r["n"] for r in rows], [1e3 / r["processor_nanoseconds_per_cell_stage"] for r in rows],
+                      linestyle=":", marker="x", color=line.get_color(), label=f"order {order}, by processor time")
     for value, text in ((20, "required"), (50, "goal")):
         axis.axhline(value, color="#999999", linewidth=0.8, linestyle="--")
         axis.annotate(text, (1, value), xycoords=("axes fraction", "data"), fontsize=8, color="#777777", ha="right",
@@ -66,11 +69,11 @@ def draw_speed(result):
     grid_axis(axis, [row["n"] for row in table])
     axis.set_ylim(bottom=0)
     axis.set_ylabel("million cell-stages/s")
-    axis.legend(loc="lower left")
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     back_end = (result["speed"].get("machine") or {}).get("back_end", "")
     return figure, "speed.png", "Speed", (
-        f"SSPRK3 on one rank ({back_end}), median of the wall clock; the band lies between the quartiles. A full step is "
-        "three stages.")
+        f"SSPRK3 on one rank ({back_end}), median of the wall clock; the band lies between the quartiles. Crosses, where "
+        "the machine was shared: by processor time. A full step is three stages.")
 
 
 def draw_kernels(result):
@@ -92,7 +95,7 @@ def draw_kernels(result):
         axis.grid(axis="x", visible=False)
     axes[0][0].set_ylabel("ns a cell and stage")
     handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles[::-1], labels[::-1], loc="outside right center")
+    figure.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1, 0.5))
     return figure, "kernels.png", "Time by kernel", "Median of each kernel inside a stage, one rank."
 
 
@@ -120,7 +123,7 @@ def draw_roofline(result):
     axis.plot(row["operations_per_cell_stage"] / row["memory_bytes_per_cell_stage"], row["operations_per_second"] / 1e9,
               "*", markersize=14, color="black", label="whole stage, against memory")
     axis.set(xscale="log", yscale="log", xlabel="operations a byte", ylabel="GFLOP/s", xlim=intensity)
-    axis.legend(loc="lower right")
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure, "roofline.png", "Roofline", (
         f"One rank, C{row['n']}, order 5, all limits measured in the same suite. Circles: a kernel's operations over "
         "the bytes of the arrays it touches, most of which the cache delivers. Star: the whole stage over what memory must "
@@ -268,7 +271,7 @@ def draw_time_to_error(result):
     for axis in axes[-1]:
         axis.set_xlabel("wall time in steps to day 6 (s)")
     handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3)
     grids = sorted({r["n"] for _, curves in panels for c in curves for r in c["rows"]})
     return figure, "time-to-error.png", "Wall time to a given error of vorticity: the unstable jet", (
         f"Grids {', '.join(f'C{n}' for n in grids)} along each curve, {result['ranks']} rank(s), errors against order 7 "
@@ -295,7 +298,7 @@ def draw_integrators(result):
         axis.set(xscale="log", yscale="log", title=case, xlabel="processor seconds")
     axes[0][0].set_ylabel("l2 of depth")
     handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3)
     return figure, "integrators.png", "Integrators at fixed grids", (
         f"Error of depth against SSPRK3 on C{table[0]['reference_n']}; markers by grid: circles C{sizes[0]}"
         + (f", squares C{sizes[1]}" if len(sizes) > 1 else "") + ".")
