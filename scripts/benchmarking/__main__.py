@@ -1,5 +1,5 @@
-"""Benchmarks of the solver: speed, scaling, accuracy, wall time to a given error. Finished runs are not repeated: run the
-same command again to go on."""
+"""Benchmarks of the solver: speed, scaling, accuracy, wall time to a given error. Finished runs are not repeated: run
+the same command again to go on. A run is made anew when its folder is gone."""
 
 import argparse
 import json
@@ -25,15 +25,17 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="grids up to C48 (speed: C192): minutes, not hours")
     parser.add_argument("--output", help="folder for results.json, plots, report.html and the runs; default "
                         "runs/bench-solver, with --quick runs/bench-solver-quick")
-    parser.add_argument("--only", help=f"parts to run, comma-separated: {','.join(PARTS)}; the others are taken as far as "
-                        "they are finished")
+    parser.add_argument("--only", help=f"parts to run, comma-separated: {','.join(PARTS)}; the others are taken "
+                        "as far as they are finished")
     parser.add_argument("--ranks", type=int, default=len(os.sched_getaffinity(0)),
                         help="most ranks to use; default: the cores at hand")
+    parser.add_argument("--finest", type=int, help="grid of the reference runs of Williamson 5 and the unstable jet; "
+                        "default 384, with --quick 96; the jet with viscosity on C384 takes most of the full suite")
     parser.add_argument("--minutes", type=float, help="begin no further run after this time")
     parser.add_argument("--list", action="store_true", help="say what is left to run and for how long, run nothing")
     parser.add_argument("--report", action="store_true", help="run nothing, write results and plots from what is there")
-    parser.add_argument("--build", default="build/bench", help="folder of a finished build; default: build/bench, which "
-                        "is brought up to date")
+    parser.add_argument("--build", default="build/bench", help="folder of a finished build; default: build/bench, "
+                        "which is brought up to date")
     parsed = parser.parse_args()
     parts = parsed.only.split(",") if parsed.only else list(PARTS)
     for part in parts:
@@ -41,6 +43,8 @@ def arguments():
             parser.error(f"there is no part '{part}': choose from {', '.join(PARTS)}")
     if parsed.ranks < 1:
         parser.error("--ranks must be at least 1")
+    if parsed.finest is not None and (parsed.finest < 48 or parsed.finest % 48):
+        parser.error("--finest must be a multiple of 48, because the coarser grids nest in it")
     return parsed, parts
 
 
@@ -48,8 +52,10 @@ def main():
     options, parts = arguments()
     output = Path(options.output or ("runs/bench-solver-quick" if options.quick else "runs/bench-solver"))
     if not (Path(options.build) / "src/tramontane").exists():
-        sys.exit(f"scripts/bench: {options.build} holds no build: run without --list and --report, or name one by --build")
-    suite = Suite(output, options.build, options.ranks, options.quick, options.list, options.minutes)
+        sys.exit(f"scripts/bench: {options.build} holds no build: run without --list and --report, or name one by "
+                 "--build")
+    suite = Suite(output, options.build, options.ranks, options.quick, options.finest, options.list,
+                  options.minutes)
     result = {"machine": machine_facts(suite), "mode": "quick" if options.quick else "full",
               "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "ranks": options.ranks}
     began = time.monotonic()

@@ -75,12 +75,13 @@ def rest(suite):
             record = suite.solver_run(f"rest-rough-o{order}-c{n}", "rest-rough", n, order,
                                       settings={"initial.mean_depth": depth})
             if is_good(record):
-                rows.append(facts(record) | {"mean_depth": depth, "largest_speed": max(m["largest_speed"] for m in metrics_of(record))})
+                rows.append(facts(record) | {
+                    "mean_depth": depth, "largest_speed": max(m["largest_speed"] for m in metrics_of(record))})
     return rows
 
 
 def williamson5(suite):
-    sizes, finest = ([24, 48], 96) if suite.quick else ([48, 96, 192], 384)
+    sizes, finest = suite.coarser, suite.finest
     reference = suite.solver_run(f"williamson5-reference-c{finest}", "williamson5", finest, 7, "rk63")
     series = []
     for order in (5, 7):
@@ -118,7 +119,8 @@ def measure_accuracy(suite):
     sizes = [24, 48] if suite.quick else [24, 48, 90, 96]
     return {
         "williamson2": exact_series(suite, "williamson2", sizes, [45, 33]),
-        "lauter": exact_series(suite, "lauter", [24, 48] if suite.quick else [24, 48, 96], [0] if suite.quick else [0, 45]),
+        "lauter": exact_series(suite, "lauter", [24, 48] if suite.quick else [24, 48, 96],
+                               [0] if suite.quick else [0, 45]),
         "rest": rest(suite),
         "williamson5": williamson5(suite),
         "galewsky_steady": galewsky_steady(suite),

@@ -24,8 +24,8 @@ def claims(result):
                 add(f"{name}, to C{series['rows'][-1]['n']}: slope in linf", "≥ 3.5", slopes["linf"],
                     slopes["linf"] >= 3.5)
     for row in accuracy.get("rest", []):
-        add(f"Rest over rough orography, order {row['order']}, {row['mean_depth'] / 1000:.0f} km deep, C{row['n']}: |v| (m/s)", "< 1e-11", row["largest_speed"],
-            row["largest_speed"] < 1e-11)
+        add(f"Rest over rough orography, order {row['order']}, {row['mean_depth'] / 1000:.0f} km deep, C{row['n']}: "
+            "|v| (m/s)", "< 1e-11", row["largest_speed"], row["largest_speed"] < 1e-11)
     for series in (accuracy.get("williamson5") or {}).get("series", []):
         for row in series["rows"]:
             if row["n"] == 96:
@@ -34,7 +34,7 @@ def claims(result):
                 add(f"{name}: l2 of h", "7.5e-4 (HOMME, 1°)", h["l2"], h["l2"] <= 7.5e-4)
                 add(f"{name}: linf of h", "8.4e-3 (HOMME, 1°)", h["linf"], h["linf"] <= 8.4e-3)
     steady = accuracy.get("galewsky_steady", [])
-    if steady:
+    if steady and max(s["n"] for s in steady) >= 96:  # coarser grids do not resolve the jet
         finest = max(steady, key=lambda s: (s["n"], s["order"]))
         wind = finest["largest_v"][-1]
         add(f"Jet without bump, order {finest['order']}, C{finest['n']}, day 6: |v| (m/s)", "small against 80", wind,
@@ -46,9 +46,10 @@ def claims(result):
     viscous = ((result.get("galewsky") or {}).get("variants") or {}).get("galewsky-viscous")
     if viscous and viscous["successive"] and "slopes_by_day" in viscous["successive"][-1]:
         last = viscous["successive"][-1]
-        value = last["slopes_by_day"][6]["vorticity"]["l2"]
-        add(f"Viscous Galewsky, day 6, C{last['n']} to C{last['fine_n']}: slope of vorticity in l2", "≥ 3.7", value,
-            value >= 3.7)
+        for day in (3, 6) if last["n"] >= 96 else (3,):  # vortices of day 6 are not resolved below
+            value = last["slopes_by_day"][day]["vorticity"]["l2"]
+            add(f"Viscous Galewsky, day {day}, C{last['n']} to C{last['fine_n']}: slope of vorticity in l2", "≥ 3.7",
+                value, value >= 3.7)
     table = [row for row in (result.get("speed") or {}).get("table", []) if row["order"] == 5]
     if table:
         best = max(table, key=lambda row: row["cell_stages_per_second"])

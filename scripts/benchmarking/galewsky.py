@@ -24,15 +24,15 @@ def time_to(points, target):
 def curve_run(suite, variant, deck, n, order, integrator, courant):
     """A run; where it blows up, one at half the Courant number, and the record says so."""
     for number in (courant, courant / 2):
-        record = suite.solver_run(f"{variant}-{integrator}-{number:g}-o{order}-c{n}", deck, n, order, integrator, number,
-                                  viscous=variant == "galewsky-viscous")
+        record = suite.solver_run(f"{variant}-{integrator}-{number:g}-o{order}-c{n}", deck, n, order, integrator,
+                                  number, viscous=variant == "galewsky-viscous")
         if record is None or is_good(record):
             return record
     return record
 
 
 def measure_galewsky(suite):
-    sizes, finest = ([24, 48], 96) if suite.quick else ([48, 96, 192], 384)
+    sizes, finest = suite.coarser, suite.finest
     result = {"reference_n": finest, "reference_order": 7, "field": "vorticity", "norm": "l2", "targets": TARGETS,
               "variants": {}}
     for variant, deck in (("galewsky-inviscid", "galewsky"), ("galewsky-viscous", "galewsky-viscous")):
@@ -52,16 +52,18 @@ def measure_galewsky(suite):
                 with_slopes(rows, "vorticity")
                 curve = {"integrator": integrator, "courant": courant, "order": order, "rows": rows}
                 curve["seconds_to_error"] = {
-                    str(day): {str(target): time_to([(r["seconds"], r["vorticity_l2_by_day"][day]) for r in rows], target)
-                               for target in TARGETS} for day in DAYS}
+                    str(day): {str(target): time_to(
+                        [(r["seconds"], r["vorticity_l2_by_day"][day]) for r in rows], target) for target in TARGETS}
+                    for day in DAYS}
                 curves.append(curve)
-        result["variants"][variant] = {"curves": curves, "successive": successive(suite, variant, deck, sizes, reference),
+        result["variants"][variant] = {"curves": curves,
+                                       "successive": successive(suite, variant, deck, sizes, reference),
                                        "reference": facts(reference) if is_good(reference) else None}
     return result
 
 
 def successive(suite, variant, deck, sizes, reference):
-    """Self-convergence: each grid against the next finer one, by day, at order 7 with rk63; the runs are those above."""
+    """Self-convergence: each grid against the next finer one, by day, at order 7 with rk63; the runs of the curves."""
     runs = [suite_run for n in sizes if is_good(suite_run := curve_run(suite, variant, deck, n, 7, "rk63",
                                                                        COURANT["rk63"]))]
     if is_good(reference):
@@ -89,9 +91,10 @@ def measure_integrators(suite):
             for kind, runs, extra in (
                     ("chebyshev", "ssprk3:0.8,ssprk3:1.6,rk4:1.6,rk63:3.0,semi_implicit:8.4", []),
                     ("bjacobi", "semi_implicit:8.4", ["--solver", "fgmres", "--preconditioner", "bjacobi"])):
+                estimate = 2.5 * days * scale * (reference / 96) ** 3 + 4 * (n / 48) ** 3
                 lines = suite.program_lines(
                     f"integrators-{case}-c{n}-{kind}", "bench_integrators",
-                    ["--case", case, "--n", n, "--days", days * scale, "--reference-n", reference, "--reference-cfl", 1.5,
-                     "--runs", runs] + extra, 1, days * scale * 2.5 * (reference / 96) ** 3 + 4 * (n / 48) ** 3)
+                    ["--case", case, "--n", n, "--days", days * scale, "--reference-n", reference,
+                     "--reference-cfl", 1.5, "--runs", runs] + extra, 1, estimate)
                 table += lines or []
     return table

@@ -11,8 +11,8 @@ plt.rcParams.update({
     "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "legend.fontsize": 8.5,
 })
 
-KERNELS = ["ghosts", "gauss_lines", "edge_states", "alpha_fluxes", "beta_fluxes", "update", "edge_exchange", "edge_fluxes",
-           "edge_update"]
+KERNELS = ["ghosts", "gauss_lines", "edge_states", "alpha_fluxes", "beta_fluxes", "update", "edge_exchange",
+           "edge_fluxes", "edge_update"]
 COLOURS = ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#666666", "#b8a000", "#111111"]
 CURVE_COLOURS = {("ssprk3", 0.8): COLOURS[0], ("ssprk3", 1.6): COLOURS[4], ("rk4", 1.6): COLOURS[1],
                  ("rk63", 3.0): COLOURS[2], ("semi_implicit", 8.4): COLOURS[3]}
@@ -59,6 +59,9 @@ def draw_speed(result):
                  for key in ("upper_quartile", "median", "lower_quartile")]
         line = axis.plot([r["n"] for r in rows], rates[1], marker="o", label=f"order {order}")[0]
         axis.fill_between([r["n"] for r in rows], rates[0], rates[2], color=line.get_color(), alpha=0.2, linewidth=0)
+        if any(max(r["load"]) > 1.5 for r in rows) and all(r["step"]["processor_median"] > 0 for r in rows):
+            axis.plot([r["n"] for r in rows], [1e3 / r["processor_nanoseconds_per_cell_stage"] for r in rows],
+                      linestyle=":", marker="x", color=line.get_color(), label=f"order {order}, by processor time")
     for value, text in ((20, "required"), (50, "goal")):
         axis.axhline(value, color="#999999", linewidth=0.8, linestyle="--")
         axis.annotate(text, (1, value), xycoords=("axes fraction", "data"), fontsize=8, color="#777777", ha="right",
@@ -66,10 +69,11 @@ def draw_speed(result):
     grid_axis(axis, [row["n"] for row in table])
     axis.set_ylim(bottom=0)
     axis.set_ylabel("million cell-stages/s")
-    axis.legend(loc="lower left")
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     back_end = (result["speed"].get("machine") or {}).get("back_end", "")
-    return figure, "speed.png", "Speed", (f"SSPRK3 on one rank ({back_end}), median of the wall clock; the band lies between "
-                                          "the quartiles. A full step is three stages.")
+    return figure, "speed.png", "Speed", (
+        f"SSPRK3 on one rank ({back_end}), median of the wall clock; the band lies between the quartiles. Crosses, where "
+        "the machine was shared: by processor time. A full step is three stages.")
 
 
 def draw_kernels(result):
@@ -91,7 +95,7 @@ def draw_kernels(result):
         axis.grid(axis="x", visible=False)
     axes[0][0].set_ylabel("ns a cell and stage")
     handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles[::-1], labels[::-1], loc="outside right center")
+    figure.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1, 0.5))
     return figure, "kernels.png", "Time by kernel", "Median of each kernel inside a stage, one rank."
 
 
@@ -119,10 +123,10 @@ def draw_roofline(result):
     axis.plot(row["operations_per_cell_stage"] / row["memory_bytes_per_cell_stage"], row["operations_per_second"] / 1e9,
               "*", markersize=14, color="black", label="whole stage, against memory")
     axis.set(xscale="log", yscale="log", xlabel="operations a byte", ylabel="GFLOP/s", xlim=intensity)
-    axis.legend(loc="lower right")
+    axis.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure, "roofline.png", "Roofline", (
-        f"One rank, C{row['n']}, order 5, all limits measured in the same suite. Circles: a kernel's operations over the "
-        "bytes of the arrays it touches, most of which the cache delivers. Star: the whole stage over what memory must "
+        f"One rank, C{row['n']}, order 5, all limits measured in the same suite. Circles: a kernel's operations over "
+        "the bytes of the arrays it touches, most of which the cache delivers. Star: the whole stage over what memory must "
         "deliver.")
 
 
@@ -147,8 +151,8 @@ def draw_scaling(result):
         axis.set_xticks(sorted({r["ranks"] for _, r in rows}))
     left.legend()
     return figure, "scaling.png", "Scaling over ranks", (
-        "Rates over those of one rank; the grey line is perfect. Right: share of a stage that fills ghost cells (copies, "
-        "messages, interpolation) and exchanges edge states, waiting included.")
+        "Rates over those of one rank; the grey line is perfect. Right: share of a stage that fills ghost cells "
+        "(copies, messages, interpolation) and exchanges edge states, waiting included.")
 
 
 def draw_convergence(result):
@@ -176,8 +180,8 @@ def draw_convergence(result):
         axis.set_ylabel("normalised error of h")
         axis.legend(fontsize=7)
     return figure, "convergence.png", "Exact solutions", (
-        "Errors of h against exact cell means, RK4 at Courant number 0.8. Circles l2, triangles linf; full lines order 5, "
-        "dashed order 7.")
+        "Errors of h against exact cell means, RK4 at Courant number 0.8. Circles l2, triangles linf; full lines order "
+        "5, dashed order 7.")
 
 
 def draw_williamson5(result):
@@ -197,8 +201,8 @@ def draw_williamson5(result):
     axis.set_ylabel("normalised error of h")
     axis.legend()
     return figure, "williamson5.png", "Williamson 5, day 15", (
-        f"Against the run on C{case['reference_n']}, order {case['reference_order']}, averaged to the coarse cells. HOMME's "
-        "figures are against a T213 spectral model, with 4 x 4 points an element and 30 elements an edge.")
+        f"Against the run on C{case['reference_n']}, order {case['reference_order']}, averaged to the coarse cells. "
+        "HOMME's figures are against a T213 spectral model, with 4 x 4 points an element and 30 elements an edge.")
 
 
 def draw_steady_jet(result):
@@ -241,8 +245,8 @@ def draw_self_convergence(result):
     axes[0][0].set_ylabel("l2 of vorticity against the next finer grid")
     axes[0][0].legend()
     return figure, "galewsky-convergence.png", "Self-convergence of the unstable jet", (
-        "Order 7, rk63, each grid against the next finer one. With viscosity the fields converge point by point; without "
-        "it they depend on grid and scheme once the vortices have rolled up.")
+        "Order 7, rk63, each grid against the next finer one. With viscosity the fields converge point by point; "
+        "without it they depend on grid and scheme once the vortices have rolled up.")
 
 
 def draw_time_to_error(result):
@@ -261,17 +265,18 @@ def draw_time_to_error(result):
                 axis.plot([r["seconds"] for r in rows], [r["vorticity_l2_by_day"][day] for r in rows], marker="o",
                           markersize=4, linestyle=STYLE[curve["order"]],
                           color=CURVE_COLOURS[(curve["integrator"], curve["courant"])],
-                          label=f"{curve['integrator']}, Courant number {curve['courant']:g}" if curve["order"] == 5 else None)
+                          label=f"{curve['integrator']}, Courant number {curve['courant']:g}"
+                          if curve["order"] == 5 else None)
             axis.set(xscale="log", yscale="log", title=f"{name.split('-')[1]}, day {day}", ylabel="l2 of vorticity")
     for axis in axes[-1]:
         axis.set_xlabel("wall time in steps to day 6 (s)")
     handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3)
     grids = sorted({r["n"] for _, curves in panels for c in curves for r in c["rows"]})
     return figure, "time-to-error.png", "Wall time to a given error of vorticity: the unstable jet", (
-        f"Grids {', '.join(f'C{n}' for n in grids)} along each curve, {result['ranks']} rank(s), errors against order 7 on "
-        f"C{galewsky['reference_n']}. Full lines order 5, dashed order 7. Without viscosity day 6 is sensitive to grid and "
-        "scheme: errors near 1 say that the vortices stand elsewhere.")
+        f"Grids {', '.join(f'C{n}' for n in grids)} along each curve, {result['ranks']} rank(s), errors against order 7 "
+        f"on C{galewsky['reference_n']}. Full lines order 5, dashed order 7. Without viscosity day 6 is sensitive to grid "
+        "and scheme: errors near 1 say that the vortices stand elsewhere.")
 
 
 def draw_integrators(result):
@@ -293,7 +298,7 @@ def draw_integrators(result):
         axis.set(xscale="log", yscale="log", title=case, xlabel="processor seconds")
     axes[0][0].set_ylabel("l2 of depth")
     handles, labels = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3)
+    figure.legend(handles, labels, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3)
     return figure, "integrators.png", "Integrators at fixed grids", (
         f"Error of depth against SSPRK3 on C{table[0]['reference_n']}; markers by grid: circles C{sizes[0]}"
         + (f", squares C{sizes[1]}" if len(sizes) > 1 else "") + ".")

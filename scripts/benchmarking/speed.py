@@ -25,7 +25,7 @@ def measure_speed(suite):
 
 
 def add_shares(row, limits):
-    """Rates, and what part of the measured limits they are: the best of the limits (as STREAM reports it), the median of ours."""
+    """Rates, and what part of the measured limits they are: of a limit its best sample, as STREAM reports it."""
     step = row["step"]["median"] / 3 / row["cells"]
     row["operations_per_second"] = row["operations_per_cell_stage"] / step
     row["memory_bytes_per_second"] = row["memory_bytes_per_cell_stage"] / step
@@ -72,7 +72,7 @@ def weak_size(ranks):
 
 
 def scaling_row(row, base):
-    """What scaling is about: rate, and the share of a stage that goes into ghost cells and edge states of neighbours."""
+    """What scaling is about: rate, and the share of a stage that goes into ghost cells and edge exchange."""
     laps = {name: kernel["seconds"]["median"] for name, kernel in row["kernels"].items()}
     return {"base_n": base, "n": row["n"], "ranks": row["ranks"], "tiles_per_edge": row["tiles_per_edge"],
             "cells_per_rank": row["cells"] / row["ranks"], "cell_stages_per_second": row["cell_stages_per_second"],

@@ -10,7 +10,8 @@ import sys
 import time
 from pathlib import Path
 
-#: Courant number of each integrator when the deck leaves it to the program, and what a model day costs relative to ssprk3.
+#: Courant number of each integrator when the deck leaves it to the program, and stages per Courant number (for
+#: semi_implicit what its solves cost as well).
 COURANT = {"ssprk3": 0.8, "rk4": 1.6, "rk63": 3.0, "semi_implicit": 8.4}
 COST = {"ssprk3": 3.0 / 0.8, "rk4": 4.0 / 1.6, "rk63": 6.0 / 3.0, "semi_implicit": 1.65 * 3.0 / 0.8}
 #: Time step times cells along an edge at Courant number 1, s: from the first runs of each case.
@@ -33,15 +34,18 @@ def tiles_per_edge(n, ranks):
 
 
 class Suite:
-    def __init__(self, output, build, ranks, quick, listing=False, minutes=None):
+    def __init__(self, output, build, ranks, quick, finest=None, listing=False, minutes=None):
         self.output, self.build, self.ranks, self.quick = Path(output), Path(build), ranks, quick
+        #: Grid of the reference runs where there is no exact solution, and the grids that are held against it.
+        self.finest = finest or (96 if quick else 384)
+        self.coarser = [n for n in ([24, 48] if quick else [48, 96, 192]) if n < self.finest and self.finest % n == 0]
         self.listing = listing
         self.deadline = None if minutes is None else time.monotonic() + 60 * minutes
         self.missing, self.failed, self.estimated = [], [], 0.0
 
     def solver_run(self, label, deck, n, order=5, integrator="ssprk3", courant=None, settings=None, days=None,
                    viscous=False):
-        """The record of a run of the real program with a deck: its summary, times and folder; None when there is none."""
+        """The record of a run of the real program with a deck: summary, times, folder; None when there is none."""
         courant = COURANT[integrator] if courant is None else courant
         case = "galewsky" if deck.startswith("galewsky") else deck
         days = {"williamson5": 15, "galewsky": 6, "rest-rough": 1}.get(case, 5) if days is None else days
@@ -50,7 +54,7 @@ class Suite:
         folder = self.output / "runs" / label
         wanted = {"grid.n": n, "grid.tiles_per_edge": tiles, "physics.reconstruction": order,
                   "physics.integrator": integrator, "time.cfl": courant, "time.days": days, "output.latlon": 0,
-                  "output.plots": "false", **(settings or {})}
+                  "output.plots": "false", "checkpoint.every": "none", **(settings or {})}
         estimate = (days * 86400 / (STEP[case] / n) * COST[integrator] * COURANT[integrator] / courant * 6 * n * n *
                     NANOSECONDS * 1e-9 * {3: 0.9, 5: 1.0, 7: 1.25}[order] * (4 if viscous else 1) / ranks)
         if estimate > 300:  # a stopped run goes on where it was
@@ -59,8 +63,9 @@ class Suite:
         for key, value in wanted.items():
             command += ["--set", f"{key}={value}"]
         record = self._task(label, folder / "bench.json", command + ["--set", f"output.dir={folder}"],
-                            {"deck": deck, "settings": {k: v for k, v in wanted.items() if k != "grid.tiles_per_edge"},
-                             "ranks": ranks}, estimate)
+                            {"deck": deck, "ranks": ranks, "settings":
+                             {k: v for k, v in wanted.items() if not k.startswith(("checkpoint.", "grid.tiles"))}},
+                            estimate)
         if record is None:
             return None
         if record["exit_code"] == 0:
