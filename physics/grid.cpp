@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "physics/gauss_quadrature.hpp"
 
 namespace tramontane {
@@ -57,15 +59,20 @@ void Grid::tabulate_mean_sqrt_g() {
   const int extent = n() + 2 * kHalo;
   mean_sqrt_g_ = View<Real**>("mean sqrt_g", extent, extent);
   mean_sqrt_g_host_ = HostView<double**>("mean sqrt_g, host", extent, extent);
+  const auto mean = [this](int j, int i) {
+    const bool inside = j >= 0 && j < n() && i >= 0 && i < n();
+    return inside ? cell_solid_angle(edge_angle(i), edge_angle(i + 1), edge_angle(j), edge_angle(j + 1)) /
+                        (spacing_ * spacing_)
+                  : cell_quadrature([&](double p, double q) {
+                      return metric_at(std::tan(angle(i, p)), std::tan(angle(j, q))).sqrt_g;
+                    });
+  };
+  // One octant serves all: areas are small differences of large numbers, and ghost cells take the weights of one side
+  // for all sides, so that mirrored cells must have the same bits for a constant to stay one.
   for (int j = -kHalo; j < n() + kHalo; ++j)
     for (int i = -kHalo; i < n() + kHalo; ++i) {
-      const bool inside = j >= 0 && j < n() && i >= 0 && i < n();
-      mean_sqrt_g_host_(j + kHalo, i + kHalo) =
-          inside ? cell_solid_angle(edge_angle(i), edge_angle(i + 1), edge_angle(j), edge_angle(j + 1)) /
-                       (spacing_ * spacing_)
-                 : cell_quadrature([&](double p, double q) {
-                     return metric_at(std::tan(angle(i, p)), std::tan(angle(j, q))).sqrt_g;
-                   });
+      const int up = std::max(j, n() - 1 - j), right = std::max(i, n() - 1 - i);
+      mean_sqrt_g_host_(j + kHalo, i + kHalo) = mean(std::max(up, right), std::min(up, right));
     }
   fill_table(mean_sqrt_g_, [&](auto& host) {
     for (int j = 0; j < extent; ++j)
