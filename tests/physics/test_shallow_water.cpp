@@ -151,7 +151,8 @@ TEST_P(ShallowWaterOrders, RestOverRoughOrographyStaysAtRest) {
     const CellFields after = cell_fields(solver, state);
     double fastest = 0;
     for (std::size_t k = 0; k < after.depth.size(); ++k)
-      for (const auto& component : after.velocity) fastest = std::max(fastest, std::abs(component[k]));
+      for (const auto& component : after.velocity)
+        if (!(std::abs(component[k]) <= fastest)) fastest = std::abs(component[k]);  // NaN counts as fast
     EXPECT_LT(fastest, 1e-11) << viscosity;  // m/s: round-off of the pressure force alone
   }
 }
