@@ -142,8 +142,8 @@ GhostCells::GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int leve
     : grid_(std::move(grid)),
       levels_(levels),
       variables_(variables),
-      stencil_(std::max(kStencil, grid_->order())),
-      width_((stencil_ + 1) / 2) {
+      stencil_(kStencil),
+      width_(std::max(kStencil, grid_->order()) / 2 + 1) {
   const Tiling& tiling = grid_->tiling();
   const int n = tiling.n, size = tiling.tile_cells(), tiles = tiling.tiles_per_edge, extent = size + 2 * kHalo;
   blocks_per_row_ = (size + 2 * kLead + kLanes - 1) / kLanes;
@@ -264,8 +264,7 @@ void GhostCells::tabulate(int tile_position) {
         const int beyond = std::max(-(start + along), start + along - (n - 1));
         used[lane] = along >= -width_ && along < size + width_ && beyond <= depth + 1;
         if (!used[lane]) continue;
-        ghosts[lane] = stencil_ == 7 ? interpolate_ghost<7>(*grid_, depth, start + along)
-                                     : interpolate_ghost<5>(*grid_, depth, start + along);
+        ghosts[lane] = interpolate_ghost<kStencil>(*grid_, depth, start + along);
         const int shift = ghosts[lane].first_along - start - lane;
         low = any ? std::min(low, shift) : shift;
         high = any ? std::max(high, shift) : shift;

@@ -15,6 +15,9 @@ namespace tramontane {
 /// is linear and is tabulated once as weights; constants (of geopotential) are reproduced to round-off. The cells beyond
 /// a cube corner lie on the ground of a panel too and take the same path. See docs/design/solver.md.
 ///
+/// Polynomials are quartic whatever the order of the reconstruction: of degree six, one-sided at the edge, they amplify
+/// what is rough so much that ghost cells over random heights of 1500 m lose their ground, and viscosity its stability.
+///
 /// By the cube's symmetry one table serves all sides of all panels, once depth is counted outward from the edge, the
 /// along-edge index runs as the own panel's, and momentum is split into (outward, along): the angle across the edge is
 /// the same coordinate on both panels, so the outward component needs the scalar's weights only.

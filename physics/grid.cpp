@@ -149,7 +149,9 @@ void Grid::tabulate_volume_points() {
       for (int j = 0; j < n(); ++j)
         for (int i = 0; i < n(); ++i) {
           const auto pick = [](const auto& points, int which) { return which == 0 ? points.first : points.second; };
-          const auto column = [&](int k) { return [&, k](int l) { return mean_sqrt_g(j + l - reach, i + k - reach); }; };
+          const auto column = [&](int k) {
+            return [&, k](int l) { return mean_sqrt_g(j + l - reach, i + k - reach); };
+          };
           const auto value_line = [&](int k) { return pick(w.values(column(k)), q); };
           const auto slope_line = [&](int k) { return pick(w.slopes(column(k)), q); };
           const double v = pick(w.values(value_line), p), a = pick(w.slopes(value_line), p);

@@ -16,10 +16,10 @@ const std::vector<IntegratorTraits>& integrator_table() {
   // leave the unit disc, rounded down; for semi_implicit that of the explicit part, whatever the implicit part does. Its
   // linear waves are of sixth order: seventh-order reconstruction leaves a stiff remainder, unstable from 4.2 on.
   static const std::vector<IntegratorTraits> table = {
-      {"ssprk3", 3, 3, {1.8, 1.6, 1.4}, 2.5, {0.8, 0.8, 0.8}, 2, 3},
-      {"rk4", 4, 4, {1.9, 1.9, 1.9}, 2.75, {1.6, 1.6, 1.6}, 2, 4},
-      {"rk63", 3, 6, {3.1, 3.5, 2.9}, 4.2, {2.7, 3.0, 2.6}, 2, 6},
-      {"semi_implicit", 3, 4, {12.0, 12.0, 0.0}, 3.6, {8.4, 8.4, 8.4}, 15, 50},
+      {"ssprk3", 3, 3, {1.8, 1.6, 1.4}, 2.5, {0.8, 0.8, 0.8}, 2, 3, true},
+      {"rk4", 4, 4, {1.9, 1.9, 1.9}, 2.75, {1.6, 1.6, 1.6}, 2, 4, true},
+      {"rk63", 3, 6, {3.1, 3.5, 2.9}, 4.2, {2.7, 3.0, 2.6}, 2, 6, true},
+      {"semi_implicit", 3, 4, {12.0, 12.0, 0.0}, 3.6, {8.4, 8.4, 8.4}, 15, 50, false},
   };
   return table;
 }

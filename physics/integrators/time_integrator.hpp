@@ -32,6 +32,8 @@ struct IntegratorTraits {
   /// What a step costs at that Courant number, in evaluations of the tendency: `stages`, and for the semi-implicit
   /// integrator its solves too.
   double cost;
+  /// Whether a constant mixing ratio stays constant: fluid and tracers then take the same stages.
+  bool carries_tracers;
 
   /// For ShallowWater::largest_rate, so that one Courant number limits waves and viscosity together.
   double waves_to_decay(int reconstruction) const { return courant_limit.at(reconstruction) / real_axis_limit; }

@@ -284,6 +284,8 @@ int run_solver_alone(const CommandContext& context) {
     write_summary(deck.output.dir, summary);
     for (const auto& [field, e] : summary.solver->errors)
       spdlog::info("errors of {}: l1 {:.3e}, l2 {:.3e}, linf {:.3e}", field, e.l1, e.l2, e.linf);
+    for (const auto& [name, drift] : summary.solver->tracer_drift)
+      spdlog::info("tracer {}: largest drift of its content {:.1e}", name, drift);
     spdlog::info(
         "solver: {} steps of at most {:.1f} s, {:.3g} cell updates/s, {:.3g} simulated years a day; relative "
         "mass drift {:.1e}",

@@ -133,7 +133,7 @@ void check_forecast(const Deck& deck) {
 }
 
 /// What the time integrator can not do, as far as the deck alone tells.
-void check_integrator(const Deck& deck) {
+void check_integrator(const Deck& deck, bool carries_tracers) {
   const IntegratorTraits& traits = integrator_traits(deck.physics.integrator);
   const double limit = traits.courant_limit.at(deck.physics.reconstruction);
   if (limit == 0)
@@ -141,6 +141,11 @@ void check_integrator(const Deck& deck) {
         "{}physics.integrator = {} takes no steps of use with physics.reconstruction = {}: choose "
         "another integrator, or reconstruction 3 or 5",
         place_of(deck, {"physics.reconstruction", "physics.integrator"}), traits.name, deck.physics.reconstruction));
+  if (carries_tracers && !traits.carries_tracers)
+    throw InputError(
+        fmt::format("{}physics.integrator = {} does not keep a tracer consistent with the fluid, and "
+                    "initial.case = {} brings one: choose another integrator",
+                    place_of(deck, {"physics.integrator", "initial.case"}), traits.name, name_of(deck.initial.kind)));
   if (deck.time.cfl && *deck.time.cfl > limit)
     throw InputError(fmt::format(
         "{}time.cfl = {:g} is past the stability limit of {:g} of {} with physics.reconstruction = {}: lower "
@@ -164,7 +169,7 @@ void check_deck(const Deck& deck, Command command, int world_size) {
   const bool has_surrogate = deck.surrogate.kind != SurrogateKind::none;
   const bool coupled = is_coupled(deck, command);
   check_version(deck);
-  check_integrator(deck);
+  check_integrator(deck, command == Command::run && !coupled && tracer_count(deck) > 0);
   check_tiles(deck, "grid.n", deck.grid.n);
   if (has_surrogate) {
     check_nesting(deck);

@@ -151,7 +151,8 @@ TEST_P(ShallowWaterOrders, RestOverRoughOrographyStaysAtRest) {
     const CellFields after = cell_fields(solver, state);
     double fastest = 0;
     for (std::size_t k = 0; k < after.depth.size(); ++k)
-      for (const auto& component : after.velocity) fastest = std::max(fastest, std::abs(component[k]));
+      for (const auto& component : after.velocity)
+        if (!(std::abs(component[k]) <= fastest)) fastest = std::abs(component[k]);  // NaN counts as fast
     EXPECT_LT(fastest, 1e-11) << viscosity;  // m/s: round-off of the pressure force alone
   }
 }
@@ -228,7 +229,7 @@ TEST(CoarseGrain, CarriesTracersConservatively) {
   coarse_grain_state(*fine, from, *coarse, to);
   for (int tracer : {0, 1})  // sums of 6144 and 1536 cells
     EXPECT_NEAR(tracer_content(*coarse, to, tracer) / tracer_content(*fine, from, tracer), 1.0, 1e-14);
-  for (double q : tracer_means(*coarse, to, 0)) EXPECT_NEAR(q, 0.25, 1e-15);  // a few roundings
+  for (double q : tracer_means(*coarse, to, 0)) EXPECT_NEAR(q, 0.25, 1e-14);  // some tens of roundings
   const ShallowWater without(coarse->shared_grid(), MPI_COMM_SELF, coarse->orography(), {});
   EXPECT_THROW(coarse_grain_state(*fine, from, without, without.make_state("no tracers")), std::logic_error);
 }
