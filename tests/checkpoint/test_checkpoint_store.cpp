@@ -1,4 +1,6 @@
 // The folder of checkpoints: how many stay, which one a run continues from, when one is due.
+#include <fmt/format.h>
+
 #include "fixture.hpp"
 #include "src/checkpoint/checkpoint_store.hpp"
 #include "src/checkpoint/file_seal.hpp"
