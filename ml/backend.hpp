@@ -9,6 +9,9 @@
 
 namespace tramontane {
 
+/// Where arrays live: in host memory, or in that of the build's device.
+enum class Memory { host, device };
+
 enum class Activation { linear, capped_leaky_relu };
 /// max(v, 0.1 v), at most 10 (Weyn et al. 2020): bounded, so that one wild cell cannot carry off a forecast.
 inline constexpr double kLeakySlope = 0.1;
@@ -41,6 +44,8 @@ class Backend {
  public:
   virtual ~Backend() = default;
   virtual std::string name() const = 0;
+  /// Where its convolutions expect their arrays, and so where a network on this back end keeps all of its own.
+  virtual Memory memory() const { return Memory::host; }
   /// Throws InputError when the back end cannot compute the shape.
   virtual std::unique_ptr<Convolution<Scalar>> convolution(const ConvolutionShape& shape) = 0;
 };

@@ -101,7 +101,7 @@ NetworkGradient<Scalar>::NetworkGradient(Network<Scalar>& network, std::shared_p
 }
 
 template <class Scalar>
-void NetworkGradient<Scalar>::backward(Scalar* parameters) {
+void NetworkGradient<Scalar>::backward(Scalar* parameters, const BlocksDone& done) {
   const auto& nodes = network_.graph_.nodes;
   for (int k = static_cast<int>(nodes.size()) - 1; k >= 0; --k) {
     auto& layer = network_.layers_[k];
@@ -133,6 +133,7 @@ void NetworkGradient<Scalar>::backward(Scalar* parameters) {
       if (input_gradients_[k].size() > 0)
         layer.convolution->backward_data(dy + y_at, input_gradients_[k].data() + x_at);
     }
+    if (done) done(2 * k, 2 * k + 2);
   }
 }
 

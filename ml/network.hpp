@@ -21,6 +21,7 @@ class Network {
           std::shared_ptr<NetworkHalo<Scalar>> halo, bool one_tile_at_a_time);
 
   const NetworkGraph& graph() const { return graph_; }
+  Memory memory() const { return backend_->memory(); }
   int images() const { return images_; }
   /// (images, T, T, input_stride()): the caller writes channels [0, graph.inputs); the others stay zero.
   Scalar* input() { return input_.data(); }
@@ -72,12 +73,16 @@ class Network {
 template <class Scalar>
 class NetworkGradient {
  public:
+  /// Told that the gradient of blocks [begin, end) is complete: the pass will not touch it again.
+  using BlocksDone = std::function<void(int begin, int end)>;
+
   /// `halo` must be the one the network was made with.
   NetworkGradient(Network<Scalar>& network, std::shared_ptr<LocalHalo<Scalar>> halo);
   /// (images, T, T, output_stride): gradient with respect to the output, written by the caller; padding stays zero.
   Scalar* output_gradient() { return output_gradient_.data(); }
-  /// After network.forward() and with output_gradient() set: adds the gradient to the flat buffer `parameters`.
-  void backward(Scalar* parameters);
+  /// After network.forward() and with output_gradient() set: adds the gradient to the flat buffer `parameters`. `done`
+  /// hears of the blocks of each node as soon as they are complete, last node first.
+  void backward(Scalar* parameters, const BlocksDone& done = {});
 
  private:
   using Buffer = typename Network<Scalar>::Buffer;

@@ -9,6 +9,7 @@
 #include "kernels/network_gather.hpp"
 #include "kernels/tiling.hpp"
 #include "ml/cell_table.hpp"
+#include "ml/memory.hpp"
 #include "ml/mpi_deadline.hpp"
 
 namespace tramontane {
@@ -41,7 +42,7 @@ class NetworkHalo {
 template <class Scalar>
 class LocalHalo final : public NetworkHalo<Scalar> {
  public:
-  LocalHalo(const Tiling& grid, int samples) : grid_(grid), samples_(samples) {}
+  LocalHalo(const Tiling& grid, int samples, Memory = Memory::host) : grid_(grid), samples_(samples) {}
   const Tiling& grid() const override { return grid_; }
   int images() const override { return samples_ * grid_.tile_count(); }
   void fill(CellLink link, int level, const Scalar* source, ChannelRange from, Scalar* padded,
