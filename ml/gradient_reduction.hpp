@@ -10,7 +10,7 @@
 
 #include "ml/memory.hpp"
 #include "ml/mpi_deadline.hpp"
-#include "ml/unet.hpp"
+#include "ml/network_graph.hpp"
 
 namespace tramontane {
 

@@ -7,7 +7,7 @@
 
 #include "kernels/network_optimiser.hpp"
 #include "ml/memory.hpp"
-#include "ml/unet.hpp"
+#include "ml/network_graph.hpp"
 
 namespace tramontane {
 
