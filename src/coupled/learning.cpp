@@ -10,6 +10,7 @@
 
 #include "ml/reservoir.hpp"
 #include "physics/grid.hpp"
+#include "src/deck/network_spec.hpp"
 #include "src/program/progress.hpp"
 #include "src/program/signals.hpp"
 
@@ -48,18 +49,6 @@ TrainerOptions trainer_options(const Deck& deck, const LearningPlan& plan) {
   options.kind = name_of(deck.surrogate.kind);
   options.interval_seconds = plan.interval;
   return options;
-}
-
-NetworkSpec network_spec(const Deck& deck, int n, std::size_t statics) {
-  NetworkSpec spec;
-  spec.type = deck.surrogate.network.type;
-  spec.inputs = static_cast<int>(sample_inputs().size() + statics);
-  spec.outputs = static_cast<int>(sample_targets().size());
-  spec.width = deck.surrogate.network.width;
-  spec.levels = deck.surrogate.network.levels;
-  spec.n = n;
-  spec.tiles_per_edge = 1;  // a learner holds whole spheres
-  return spec;
 }
 
 /// The training of one learner rank, as a list of named tasks: admit, wait for the watermark, normalise, then steps.

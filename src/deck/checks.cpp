@@ -8,6 +8,7 @@
 #include "kernels/errors.hpp"
 #include "physics/integrators/time_integrator.hpp"
 #include "src/deck/duration.hpp"
+#include "src/deck/network_spec.hpp"
 
 namespace tramontane {
 namespace {
@@ -58,7 +59,8 @@ void check_nesting(const Deck& deck) {
                                place_of(deck, {"surrogate.coarse_n", "grid.n"}), coarse, n, advice));
 }
 
-void check_network(const Deck& deck) {
+void check_levels(const Deck& deck) {
+  if (deck.surrogate.network.type != "unet") return;
   const int coarsest = 1 << (deck.surrogate.network.levels - 1);
   if (deck.surrogate.coarse_n % coarsest != 0)
     throw InputError(fmt::format(
@@ -174,6 +176,7 @@ void check_deck(const Deck& deck, Command command, int world_size) {
   if (has_surrogate) {
     check_nesting(deck);
     check_tiles(deck, "surrogate.coarse_n", deck.surrogate.coarse_n);
+    check_levels(deck);
     check_network(deck);
   }
   const RankLayout layout = rank_layout(deck, command, world_size);

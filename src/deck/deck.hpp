@@ -83,6 +83,12 @@ struct NetworkDeck {
   std::string type = "unet";
   int width = 32;
   int levels = 3;
+  int blocks = 6;
+  std::vector<int> dilations = {1, 2, 4};
+  int expansion = 2;
+  std::string norm = "none";
+  int groups = 4;
+  std::string kernels = "shared";
 };
 struct SurrogateDeck {
   SurrogateKind kind = SurrogateKind::correction;

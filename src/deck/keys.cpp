@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "ml/networks/network_kind.hpp"
 #include "physics/integrators/time_integrator.hpp"
 #include "src/deck/duration.hpp"
 
@@ -392,11 +393,24 @@ std::vector<Key> make_keys() {
       duration("surrogate.interval", above(0), AT(surrogate.interval),
                "coupling interval over which a correction holds"),
       path_or_none("surrogate.model", AT(surrogate.model), "saved model to forecast with (tramontane forecast)"),
-      one_from("surrogate.network.type", {"unet"}, AT(surrogate.network.type), "architecture"),
+      one_from("surrogate.network.type", network_names(), AT(surrogate.network.type),
+               "architecture (docs/design/networks.md)"),
       number("surrogate.network.width", "channels", at_least(1), AT(surrogate.network.width),
-             "channels of the first level"),
+             "channels of the first level, or of every layer"),
       number("surrogate.network.levels", "", within(1, 8), AT(surrogate.network.levels),
-             "resolutions; each is half the one above"),
+             "resolutions, each half the one above (unet); hidden layers (mlp)"),
+      number("surrogate.network.blocks", "", within(1, 64), AT(surrogate.network.blocks),
+             "residual blocks (convnext)"),
+      list("surrogate.network.dilations", "a list of whole numbers, at least 1", AT(surrogate.network.dilations),
+           "cells between the taps of the blocks' kernels, in turn (convnext)"),
+      number("surrogate.network.expansion", "", within(1, 8), AT(surrogate.network.expansion),
+             "channels inside a block over width (convnext)"),
+      one_from("surrogate.network.norm", {"none", "layer", "group"}, AT(surrogate.network.norm),
+               "normalisation of each cell over its channels, all together or in groups"),
+      number("surrogate.network.groups", "", at_least(1), AT(surrogate.network.groups),
+             "groups of channels with surrogate.network.norm = group"),
+      one_from("surrogate.network.kernels", {"shared", "polar"}, AT(surrogate.network.kernels),
+               "one kernel for all panels, or another for the two at the poles (Weyn et al. 2020)"),
 
       list("learner.archives", "a list of paths", AT(learner.archives), "archives to train from (tramontane train)"),
       number("learner.batch", "samples", at_least(1), AT(learner.batch), "samples a step, over all learner ranks"),
