@@ -12,18 +12,20 @@ constexpr int kRegionColumns = 768, kRegionCells = 48 * 48;
 
 /// Weights of five cell means for the value and the slope at the Gauss points, in double for set-up.
 struct LineWeights {
-  std::array<double, kStencil> value[kGaussPoints], slope[kGaussPoints];
+  std::array<double, kStencil> value[kGaussPoints];
+  std::array<double, kSlopeStencil> slope[kGaussPoints];
   LineWeights() {
     for (int g = 0; g < kGaussPoints; ++g) {
       value[g] = average_weights(kStencilReach + 0.5 + kGaussNode[g]);
-      slope[g] = average_weights(kStencilReach + 0.5 + kGaussNode[g], 1);
+      slope[g] = average_weights<kSlopeStencil>(kSlopeStencil / 2 + 0.5 + kGaussNode[g], 1);
     }
   }
 };
 
-template <class At>
-double line_value(const std::array<double, kStencil>& weight, const At& at) {
-  return weighted_sum<kStencil>(weight.data(), at);
+/// at(k): mean over the cell k places from the middle one.
+template <std::size_t Count, class At>
+double line_value(const std::array<double, Count>& weight, const At& at) {
+  return weighted_sum<static_cast<int>(Count)>(weight.data(), [&](int k) { return at(k - static_cast<int>(Count) / 2); });
 }
 
 }  // namespace
@@ -78,7 +80,7 @@ void Viscosity::tabulate_faces() {
           double line[2 * kCentredReach], slope[2 * kCentredReach];
           for (int c = 0; c < 2 * kCentredReach; ++c) {
             const auto mean = [&](int k) {
-              const int beside = along + k - kStencilReach, across = face - kCentredReach + c;
+              const int beside = along + k, across = face - kCentredReach + c;
               return across_alpha ? grid_->mean_sqrt_g(beside, across) : grid_->mean_sqrt_g(across, beside);
             };
             line[c] = line_value(w.value[g], mean);
@@ -108,7 +110,7 @@ void Viscosity::tabulate_bottom() {
   // A field on the Gauss line g of row (column) `along`, at `across` of it; both count from the tile's first cell.
   const auto line = [&](int tile, bool across_alpha, int g, int along, int across) {
     return line_value(w.value[g], [&](int k) -> double {
-      const int beside = along + k - kStencilReach + kHalo, there = across + kHalo;
+      const int beside = along + k + kHalo, there = across + kHalo;
       return across_alpha ? bottom(tile, beside, there) : bottom(tile, there, beside);
     });
   };

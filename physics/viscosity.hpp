@@ -82,6 +82,11 @@ class Viscosity {
 /// waves along both directions; nu in m2 s-1, `spacing` = radius times angle of a cell in m.
 inline constexpr double kViscousEigenvalue = 6.04;
 
+/// Cells of the reconstruction that gives slopes along a face. The flux through a panel edge is the mean of two panels',
+/// whose errors in this slope have opposite signs, so it differs from the next face's by that error; the difference of the
+/// two fluxes takes an order off: sixth order instead of fourth.
+inline constexpr int kSlopeStencil = 7;
+
 /// Scalars of the second exchange, as sqrt_g-weighted cell means: vorticity and divergence (s-1), and the tendency of E.
 enum ViscousScalar : int { kVorticity, kDivergence, kSurfaceTendency, kViscousScalars };
 

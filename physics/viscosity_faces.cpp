@@ -58,10 +58,12 @@ void Viscosity::state_lines(const Region& region, const View<Real*****>& state) 
   constexpr int halo = kCentredReach, reach = kStencilReach;
   const int levels = levels_, rows = region.rows() + 2 * halo;
   const Reconstruction<kStencil> weights;
+  const Reconstruction<kSlopeStencil> slope_weights;
   const auto beta_lines = beta_lines_, alpha_lines = alpha_lines_;
   for_rows(
       "viscous state lines", region.tiles() * levels * rows, KOKKOS_LAMBDA(const RowMember& team, int flat) {
-        const Reconstruction<kStencil> w = weights;  // a copy that no store can alias stays in registers
+        const Reconstruction<kStencil> w = weights;  // copies that no store can alias stay in registers
+        const Reconstruction<kSlopeStencil> w_slope = slope_weights;
         const int local = flat / (levels * rows), level = flat / rows % levels, row = flat % rows;
         const int tile = region.tile_begin + local, columns = region.columns();
         const int state_row = region.j_begin + row - halo + kHalo, pitch = static_cast<int>(state.extent(4));
@@ -74,9 +76,10 @@ void Viscosity::state_lines(const Region& region, const View<Real*****>& state) 
             second[i] = points.second;
           });
           if (v > 0) return;
+          Row from = q - (kSlopeStencil / 2 - reach) * stride;
           OutputRow slope0 = &lines(local, level, kSlope, line_row, 0), slope1 = &lines(local, level, kSlope + 1, line_row, 0);
           simd_for(team, 0, count, [&](int i) TRAMONTANE_INLINE_BODY {
-            const auto points = w.slopes([&](int k) { return q[i + k * stride]; });
+            const auto points = w_slope.slopes([&](int k) { return from[i + k * stride]; });
             slope0[i] = points.first;
             slope1[i] = points.second;
           });
