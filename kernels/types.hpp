@@ -3,7 +3,6 @@
 
 #include <Kokkos_Core.hpp>
 #include <cstddef>
-#include <limits>
 
 namespace tramontane {
 
@@ -13,16 +12,12 @@ namespace tramontane {
 #define TRAMONTANE_DEVICE_LAYOUT
 #endif
 
-/// Type of states, tendencies and tables of the solver; geometry is computed in double and rounded once. The build
-/// option TRAMONTANE_SINGLE_PRECISION chooses: docs/design/precision.md.
+/// Type of states, tendencies and tables of the solver (kernels/precision.hpp); geometry is in double, rounded once.
 #if defined(TRAMONTANE_SINGLE)
 using Real = float;
 #else
 using Real = double;
 #endif
-/// Name of that precision, as files and messages have it, and the distance from one to the next number.
-inline constexpr const char* kPrecision = sizeof(Real) == sizeof(float) ? "single" : "double";
-inline constexpr double kRealEpsilon = std::numeric_limits<Real>::epsilon();
 
 using ExecutionSpace = Kokkos::DefaultExecutionSpace;
 using MemorySpace = ExecutionSpace::memory_space;

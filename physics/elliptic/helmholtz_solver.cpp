@@ -5,10 +5,10 @@
 #include <cctype>
 #include <cmath>
 #include <exception>
-#include <limits>
 #include <sstream>
 #include <utility>
 
+#include "kernels/precision.hpp"
 #include "physics/elliptic/helmholtz_matrix.hpp"
 #include "physics/elliptic/petsc_handles.hpp"
 
@@ -21,7 +21,7 @@ namespace {
 constexpr const char* kPrefix = "helmholtz_";
 
 /// Residual relative to the right-hand side that a product's own rounding leaves: about 45 of a number's spacings.
-constexpr double kRoundOff = 1e-14 * (kRealEpsilon / std::numeric_limits<double>::epsilon());
+constexpr double kRoundOff = 1e-14 * kCoarseness;
 
 PetscErrorCode multiply(Mat shell, Vec x, Vec y);
 

@@ -2,7 +2,7 @@
 
 #include <stdexcept>
 
-#include "kernels/types.hpp"
+#include "kernels/precision.hpp"
 
 namespace tramontane {
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/types.hpp"
+#include "kernels/precision.hpp"
 #include "physics/diagnostics.hpp"
 
 namespace tramontane {

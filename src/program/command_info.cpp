@@ -9,7 +9,7 @@
 #include <string>
 
 #include "kernels/errors.hpp"
-#include "kernels/types.hpp"
+#include "kernels/precision.hpp"
 #include "src/program/commands.hpp"
 
 namespace tramontane {

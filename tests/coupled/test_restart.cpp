@@ -13,10 +13,12 @@
 #include <thread>
 
 #include "job.hpp"
+#include "kernels/precision.hpp"
 #include "physics/cases/williamson2.hpp"
 #include "src/checkpoint/checkpoint_store.hpp"
 #include "src/checkpoint/file_seal.hpp"
 #include "src/coupled/solver_report.hpp"
+#include "src/hdf5_handles.hpp"
 
 namespace tramontane::testing {
 namespace {
@@ -216,6 +218,18 @@ TEST_F(Restart, RefusesWhatDoesNotFit) {
   expect_refused(resume + "auto --set grid.n=24", {"is a checkpoint of a grid of C12", "C24", "grid.n = 12"});
   expect_refused(resume + "auto --set initial.mean_depth=9000", {"another orography, mean depth or rotation"});
   expect_refused(resume + "auto --set initial.case=rest", {"began from the case winds", "initial.case = winds"});
+  // What a build of the other precision would leave: 4 bytes for 8, 8 for 4.
+  const std::string other = scratch_ / "other-precision.h5";
+  fs::copy_file(checkpoints().at(0), other);
+  const int format = check_seal(other, MPI_COMM_SELF).format;
+  {
+    const hdf5::Handle file = hdf5::open_file(other, H5F_ACC_RDWR);
+    const hdf5::Handle attribute(H5Aopen(file, "real_bytes", H5P_DEFAULT), H5Aclose, "cannot open an attribute");
+    const std::int64_t bytes = 12 - static_cast<std::int64_t>(sizeof(Real));
+    hdf5::check(H5Awrite(attribute, H5T_NATIVE_INT64, &bytes), "cannot write an attribute");
+  }
+  seal_file(other, format, MPI_COMM_SELF);
+  expect_refused(resume + other, {"holds numbers of ", std::string("computes with ") + kPrecision + " precision"});
   expect_refused(resume + "/no/checkpoint.h5", {"checkpoint.resume = /no/checkpoint.h5", "no such file"});
   expect_refused(resume +
                      "auto --set grid.n=24 --set surrogate.coarse_n=12 --set surrogate.kind=correction --set "
