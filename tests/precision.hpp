@@ -19,8 +19,8 @@ constexpr double error_bound(double of_method, double spacings) {
   return kCoarseness > 1 ? of_method + spacings * kRealEpsilon : of_method;
 }
 
-/// Order of convergence between grids whose cells shrink by `refinement`; infinite where the finer one's error is within
-/// `spacings` times the distance between numbers at one, below which there is none.
+/// Order of convergence between grids whose cells shrink by `refinement`; infinite where the finer one's error is
+/// within `spacings` times the distance between numbers at one, below which there is none.
 inline double order_of(double coarse, double fine, double refinement, double spacings) {
   return fine <= spacings * kRealEpsilon ? std::numeric_limits<double>::infinity()
                                          : std::log(coarse / fine) / std::log(refinement);

@@ -25,8 +25,10 @@ TEST(Lauter, ConvergesAtFourthOrderOverOrography) {
   }
   // Formal order four, less 0.3 in l2 and 0.5 in linf.
   for (std::size_t k = 1; k < errors.size(); ++k) {
-    EXPECT_GE(order_of(errors[k - 1].l2, errors[k].l2, static_cast<double>(grids[k]) / grids[k - 1], 0), 3.7) << grids[k];
-    EXPECT_GE(order_of(errors[k - 1].linf, errors[k].linf, static_cast<double>(grids[k]) / grids[k - 1], 0), 3.5) << grids[k];
+    EXPECT_GE(order_of(errors[k - 1].l2, errors[k].l2, static_cast<double>(grids[k]) / grids[k - 1], 0), 3.7)
+        << grids[k];
+    EXPECT_GE(order_of(errors[k - 1].linf, errors[k].linf, static_cast<double>(grids[k]) / grids[k - 1], 0), 3.5)
+        << grids[k];
   }
   // A wrong sign anywhere in the case leaves an error of the order of the wave's amplitude over the depth, 1e-2.
   EXPECT_LT(errors.back().l2, 1e-6);

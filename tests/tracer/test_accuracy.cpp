@@ -46,8 +46,8 @@ void expect_fourth_order(const PointFunction& q, const std::vector<TracerOptions
       if (k == 0) continue;
       const ErrorNorms& coarse = results[k - 1][t].error;
       const double ratio = static_cast<double>(grids[k]) / grids[k - 1];
-      // Formally four, less 0.3. Two days are some 2000 stages; roundings left 19 distances between numbers in l2 and 80
-      // in linf in single precision.
+      // Formally four, less 0.3. Two days are some 2000 stages; roundings left 19 distances between numbers in l2 and
+      // 80 in linf in single precision.
       EXPECT_GE(order_of(coarse.l2, e.l2, ratio, 40), 3.7);
       EXPECT_GE(order_of(coarse.linf, e.linf, ratio, 160), 3.5);
     }

@@ -30,7 +30,8 @@ TEST(Tracer, ConstantStaysConstantAndContentIsKept) {
   // Each of 1200 stages adds a rounding of at most 1.1e-16 to a cell: 4e-15 as a random walk, 1.3e-13 at worst.
   EXPECT_NEAR(least / 3.7, 1.0, round_off(1e-13));
   EXPECT_NEAR(most / 3.7, 1.0, round_off(1e-13));
-  for (int t = 0; t < 3; ++t) EXPECT_NEAR(tracer_content(*s.solver, s.state, t) / before[t], 1.0, round_off(1e-14)) << t;
+  for (int t = 0; t < 3; ++t)
+    EXPECT_NEAR(tracer_content(*s.solver, s.state, t) / before[t], 1.0, round_off(1e-14)) << t;
   EXPECT_GT(steps, 300);
 }
 
