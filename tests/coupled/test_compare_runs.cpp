@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "job.hpp"
+#include "tests/precision.hpp"
 
 namespace tramontane::testing {
 namespace {

@@ -6,6 +6,7 @@
 #include "job.hpp"
 #include "ml/model.hpp"
 #include "src/archive/archive_reader.hpp"
+#include "tests/precision.hpp"
 
 namespace tramontane::testing {
 namespace {

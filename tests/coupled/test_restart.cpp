@@ -19,6 +19,7 @@
 #include "src/checkpoint/file_seal.hpp"
 #include "src/coupled/solver_report.hpp"
 #include "src/hdf5_handles.hpp"
+#include "tests/precision.hpp"
 
 namespace tramontane::testing {
 namespace {

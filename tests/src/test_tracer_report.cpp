@@ -5,9 +5,13 @@
 #include "physics/tracer_state.hpp"
 #include "physics/cases/rest.hpp"
 #include "src/coupled/tracer_report.hpp"
+#include "tests/precision.hpp"
 
 namespace tramontane {
 namespace {
+
+using testing::error_bound;
+using testing::round_off;
 
 TEST(TracerReport, NamesFieldsAndContentsOfTheSolversTracers) {
   const Deck deck = parse_deck("tracer: {limiter: local}", "deck.yaml");
