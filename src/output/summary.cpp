@@ -23,6 +23,7 @@ Json solver_json(const SolverSummary& s) {
                {"energy_drift", s.energy_drift},
                {"enstrophy_drift", s.enstrophy_drift},
                {"angular_momentum_drift", s.angular_momentum_drift}};
+  json["precision"] = s.precision;
   if (!s.tracer_drift.empty()) json["tracer_drift"] = s.tracer_drift;
   for (const auto& [field, norms] : s.errors)
     json["errors"][field] = {{"l1", norms.l1}, {"l2", norms.l2}, {"linf", norms.linf}};

@@ -9,11 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "kernels/precision.hpp"
 #include "physics/diagnostics.hpp"
 
 namespace tramontane {
 
 struct SolverSummary {
+  std::string precision = kPrecision;  ///< of the state: double or single
   int n = 0;
   std::int64_t cells = 0, steps = 0;
   double dt_seconds = 0, seconds = 0;
