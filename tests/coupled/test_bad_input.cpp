@@ -166,7 +166,7 @@ TEST_F(BadInput, ArchiveWithADamagedSample) {
 TEST_F(BadInput, Learner) {
   const std::string archive = small_run().archive;
   expect_refused(2, train("'" + small_run().folder + "/no*.h5'"), {"no*.h5", "no file matches"});
-  expect_refused(2, train(archive, {"learner.validation=1.5"}), {"learner.validation = [1.5]", "a share between"});
+  expect_refused(2, train(archive, {"learner.validation=1.5"}), {"learner.validation = [1.5]", "share between"});
   expect_refused(2, train(archive, {"learner.validation=1991-01"}), {"1991-01", "no archive holds", "1990-01"});
   expect_refused(2, train(archive, {"learner.patience=2"}), {"learner.patience = 2", "learner.order = shuffled"});
   expect_refused(2, run({"learner.order=shuffled"}), {"learner.order = shuffled", "set it to stream"});

@@ -3,8 +3,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
-#include <cmath>
 #include <fstream>
 #include <functional>
 #include <future>
@@ -181,7 +182,7 @@ TEST_F(OfflineTraining, LearnsByEpochsOnAnyNumberOfRanks) {
 TEST_F(OfflineTraining, MemoryForSamplesDoesNotChangeTheResult) {
   ASSERT_EQ(train("large").code, 0);
   // Two batches ahead, and held-out samples read again at every validation.
-  ASSERT_EQ(train("small", 1, " --set learner.read_ahead=16 --set learner.reservoir=24 --set learner.watermark=1").code,
+  ASSERT_EQ(train("small", 1, " --set learner.read_ahead=16 --set learner.reservoir=8 --set learner.watermark=1").code,
             0);
   expect_same_training("large", "small");
 }
@@ -263,7 +264,7 @@ TEST_F(OfflineTraining, StreamOrderGoesOnToo) {
 TEST_F(OfflineTraining, StopsEarlyAndKeepsTheBest) {
   // A rate far too high: the loss on held-out months soon stops falling.
   const Job job = train("early", 1,
-                        " --set learner.learning_rate=0.1 --set learner.validate_every=5 --set learner.patience=3"
+                        " --set learner.learning_rate=0.03 --set learner.validate_every=5 --set learner.patience=3"
                         " --set learner.ema=0");
   ASSERT_EQ(job.code, 0) << job.err;
   const json l = learner("early");
