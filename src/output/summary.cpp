@@ -42,7 +42,7 @@ Json stream_json(const StreamSummary& s) {
 }
 
 Json learner_json(const LearnerSummary& s) {
-  return {{"parameters", s.parameters},
+  Json json = {{"parameters", s.parameters},
           {"steps", s.steps},
           {"samples_seen", s.samples_seen},
           {"reuse_factor", s.reuse_factor},
@@ -51,6 +51,19 @@ Json learner_json(const LearnerSummary& s) {
           {"loss_last", s.loss_last},
           {"validation_loss", optional_number(s.validation_loss)},
           {"weights_version", s.weights_version}};
+  if (!s.offline) return json;
+  const OfflineSummary& o = *s.offline;
+  json.update(Json{{"epochs", o.epochs},
+                   {"training_samples", o.training_samples},
+                   {"validation_samples", o.validation_samples},
+                   {"bad_samples", o.bad_samples},
+                   {"duplicate_samples", o.duplicate_samples},
+                   {"resumed_step", o.resumed_step},
+                   {"read_wait_seconds", o.read_wait_seconds},
+                   {"stopped_early", o.stopped_early},
+                   {"best_step", o.best_step >= 0 ? Json(o.best_step) : Json(nullptr)},
+                   {"best_validation_loss", optional_number(o.best_validation_loss)}});
+  return json;
 }
 
 Json forecast_json(const ForecastSummary& s) {
