@@ -22,8 +22,11 @@ struct GhostOptions {
 /// is linear and is tabulated once as weights; constants (of geopotential) are reproduced to round-off. The cells beyond
 /// a cube corner lie on the ground of a panel too and take the same path. See docs/design/solver.md.
 ///
-/// Polynomials are quartic whatever the order of the reconstruction: of degree six, one-sided at the edge, they amplify
-/// what is rough so much that ghost cells over random heights of 1500 m lose their ground, and viscosity its stability.
+/// Polynomials are quartic whatever the order of the reconstruction: of degree six in both directions, one-sided at the
+/// edge, they amplify what is rough so much that ghost cells over random heights of 1500 m lose their ground, and viscosity
+/// its stability. Along the edge alone, where stencils are centred but near corners, degree six is sound, and makes ghost
+/// values of sixth order: across the edge a ghost cell lies in one row of the neighbour's, whose mean every polynomial
+/// keeps, so what the quartic gets wrong there has mean zero and counts an order less.
 ///
 /// By the cube's symmetry one table serves all sides of all panels, once depth is counted outward from the edge, the
 /// along-edge index runs as the own panel's, and momentum is split into (outward, along): the angle across the edge is

@@ -179,7 +179,9 @@ TEST(Viscosity, IsOfHighOrderOnTheWholeSphere) {
       // Formal order four, 0.3 off; on the coarsest pair the stencil of a ghost cell is a seventh of the sphere's side.
       for (int k = 0; k < 2 && n > 12; ++k) {
         EXPECT_GE(std::log2(before[k].l2 / now[k].l2), n == 24 ? 3.5 : 3.7);
-        if (n == 96) EXPECT_GE(std::log2(before[k].linf / now[k].linf), 3.7);
+        if (n == 96) {
+          EXPECT_GE(std::log2(before[k].linf / now[k].linf), 3.7);
+        }
       }
       before = now;
     }
