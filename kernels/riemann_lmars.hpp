@@ -5,17 +5,16 @@
 /// everything else is taken from the upwind side, so that shear is not damped.
 #pragma once
 
-#include <cmath>
-
-#include "kernels/multiply_add.hpp"
-#include "kernels/types.hpp"
+#include "kernels/packs.hpp"
 
 namespace tramontane {
 
 /// What the solver finds at a face: velocity normal to the face (m/s) and total geopotential above the reference.
+/// T: Real or Pack.
+template <class T>
 struct InterfaceState {
-  Real velocity;
-  Real eta;
+  T velocity;
+  T eta;
 };
 
 /// @param depth mean of the two fluid geopotentials phi = g h (m2 s-2), positive, and one over it
@@ -24,11 +23,14 @@ struct InterfaceState {
 /// @param velocity_left,velocity_right normal velocities (m s-1)
 /// @param dissipation factor on both jumps; 1 is the scheme, less serves integrators that treat gravity waves
 ///        implicitly
-KOKKOS_FORCEINLINE_FUNCTION InterfaceState riemann_lmars(Real depth, Real inverse_depth, Real eta_left, Real eta_right,
-                                                    Real velocity_left, Real velocity_right, Real dissipation) {
-  const Real c = std::sqrt(depth), half = Real(0.5) * dissipation;
-  return {multiply_add((half * c) * inverse_depth, eta_left - eta_right, Real(0.5) * (velocity_left + velocity_right)),
-          multiply_add(half * c, velocity_left - velocity_right, Real(0.5) * (eta_left + eta_right))};
+template <class T>
+KOKKOS_FORCEINLINE_FUNCTION InterfaceState<T> riemann_lmars(const T& depth, const T& inverse_depth, const T& eta_left,
+                                                            const T& eta_right, const T& velocity_left,
+                                                            const T& velocity_right, Real dissipation) {
+  const Real half = Real(0.5) * dissipation;
+  const T c = half * square_root(depth);
+  return {multiply_add(c * inverse_depth, eta_left - eta_right, Real(0.5) * (velocity_left + velocity_right)),
+          multiply_add(c, velocity_left - velocity_right, Real(0.5) * (eta_left + eta_right))};
 }
 
 }  // namespace tramontane

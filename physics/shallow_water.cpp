@@ -38,7 +38,6 @@ ShallowWater::ShallowWater(std::shared_ptr<const Grid> grid, MPI_Comm comm, cons
   alpha_lines_ = View<Real*****>("alpha lines", tiles, levels, lines, rows + 2 * halo, columns);
   alpha_flux_ = View<Real*****>("alpha flux", tiles, levels, kPrognostic, rows, columns + 1);
   beta_flux_ = View<Real*****>("beta flux", tiles, levels, kPrognostic, rows + 1, columns);
-  source_ = View<Real*****>("momentum source", tiles, levels, 2, rows, columns);
   edge_flux_ = View<Real***>("edge flux", levels * kPrognostic, edges_.segment_count(), grid_->tile_cells());
   next_ = make_state("next state");
   tabulate_edges();
@@ -187,11 +186,16 @@ void ShallowWater::interpolate_orography() {
 // What the kernels of panel edges need beside the geometry, from the face tables.
 void ShallowWater::tabulate_edges() {
   const int size = grid_->tile_cells();
+  edge_secant_ = View<Real*>("secant of the edge angles", grid_->n() + 1);
+  auto secant = Kokkos::create_mirror_view(edge_secant_);
   edge_table_ = View<Real**>("edge table", kEdgeTableRows, edges_.point_count());
   auto table = Kokkos::create_mirror_view(edge_table_);
   const auto segments = Kokkos::create_mirror_view_and_copy(HostSpace(), edges_.segments());
   const auto tangent = Kokkos::create_mirror_view_and_copy(HostSpace(), grid_->gauss_tangent());
   const auto edge_tangent = Kokkos::create_mirror_view_and_copy(HostSpace(), grid_->edge_tangent());
+  for (int k = 0; k <= grid_->n(); ++k)
+    secant(k) = std::sqrt(multiply_add(edge_tangent(k), edge_tangent(k), Real(1)));
+  Kokkos::deep_copy(edge_secant_, secant);
   struct {
     HostView<Real***> left, right, inverse_delta;
     HostView<Real**> shift_n, shift_t;

@@ -99,7 +99,7 @@ void ShallowWater::edge_fluxes() {
           simd_for(team, 0, size, [&](int t) TRAMONTANE_INLINE_BODY {
             const Real depth_l = eta_left[t] + (reference - bottom[t]), depth_r = eta_right[t] + (reference - bottom[t]);
             const Real depth = Real(0.5) * (depth_l + depth_r);
-            const InterfaceState at_face = riemann_lmars(depth, Real(1) / depth, eta_left[t], eta_right[t],
+            const auto at_face = riemann_lmars(depth, Real(1) / depth, eta_left[t], eta_right[t],
                                                       normal_left[t], normal_right[t], dissipation);
             const bool from_left = at_face.velocity >= Real(0);
             const Real mass = flux_scale[t] * (at_face.velocity * (from_left ? depth_l : depth_r));

@@ -29,43 +29,42 @@ struct SourceLine {
   Row e, a, b, slope;                                   ///< reconstructed along beta, from the stencil's first cell on
   Row x[2], inverse_value[2], slope_a[2], slope_b[2];   ///< by alpha Gauss point
   Row inverse_delta[2], relief[2];
-  Real y, rotation_x, rotation_rest;                    ///< 2 Omega . (delta r) = rotation_x X + rotation_rest
+  Real y, yy, rotation_x, rotation_rest;                ///< 2 Omega . (delta r) = rotation_x X + rotation_rest
 
-  KOKKOS_FORCEINLINE_FUNCTION MomentumSource at_point(int p, int i, const VolumeState& at, Real inverse_mass,
-                                                      Real inverse_radius) const {
-    const Real x_here = x[p][i];
-    const VolumePoint here{x_here,
-                           y,
-                           multiply_add(x_here, x_here, Real(1)),
-                           multiply_add(y, y, Real(1)),
-                           x_here * y,
-                           inverse_delta[p][i],
-                           multiply_add(rotation_x, x_here, rotation_rest),
-                           relief[p][i]};
-    return momentum_source(at, here, inverse_mass, inverse_radius);
+  template <class Index, class T>
+  KOKKOS_FORCEINLINE_FUNCTION MomentumSource<T> at_point(int p, Index i, const VolumeState<T>& at, const T& inverse_mass,
+                                                         Real inverse_radius) const {
+    const T here = load(x[p], i);
+    return momentum_source(at,
+                           VolumePoint<T>{y, yy, here, multiply_add(here, here, Real(1)), here * y,
+                                          load(inverse_delta[p], i), multiply_add(rotation_x, here, rotation_rest),
+                                          load(relief[p], i)},
+                           inverse_mass, inverse_radius);
   }
 
   /// Sum over the line's two points in cell i.
-  KOKKOS_FORCEINLINE_FUNCTION MomentumSource operator()(const Reconstruction<Order>& w, int i, Real reference,
-                                                        Real inverse_spacing, Real inverse_radius) const {
-    const auto in = [i](Row line) { return [line, i](int k) { return line[i + k]; }; };
+  template <class Index>
+  KOKKOS_FORCEINLINE_FUNCTION auto operator()(const Reconstruction<Order>& w, Index i, Real reference,
+                                              Real inverse_spacing, Real inverse_radius) const {
+    const auto in = [i](Row line) { return [line, i](int k) { return load(line, i + k); }; };
     const auto value = w.values(in(e)), along = w.slopes(in(e)), across = w.values(in(slope));
     const auto m_a = w.values(in(a)), m_b = w.values(in(b));
-    const Real per0 = inverse_value[0][i], per1 = inverse_value[1][i];
-    const Real eta0 = value.first * per0, eta1 = value.second * per1;
-    const Real depth0 = eta0 + (reference - relief[0][i]), depth1 = eta1 + (reference - relief[1][i]);
-    const Real inverse = Real(1) / (depth0 * depth1);  // one division for both points
-    const Real scale0 = per0 * inverse_spacing, scale1 = per1 * inverse_spacing;
-    const MomentumSource s0 = at_point(0, i,
-                                       {m_a.first, m_b.first, multiply_add(along.first, scale0, -(eta0 * slope_a[0][i])),
-                                        multiply_add(across.first, scale0, -(eta0 * slope_b[0][i]))},
-                                       per0 * (inverse * depth1), inverse_radius);
-    const MomentumSource s1 = at_point(
-        1, i,
-        {m_a.second, m_b.second, multiply_add(along.second, scale1, -(eta1 * slope_a[1][i])),
-         multiply_add(across.second, scale1, -(eta1 * slope_b[1][i]))},
-        per1 * (inverse * depth0), inverse_radius);
-    return {s0.a + s1.a, s0.b + s1.b};
+    const auto per0 = load(inverse_value[0], i), per1 = load(inverse_value[1], i);
+    const auto eta0 = value.first * per0, eta1 = value.second * per1;
+    const auto depth0 = eta0 + (reference - load(relief[0], i)), depth1 = eta1 + (reference - load(relief[1], i));
+    const auto inverse = Real(1) / (depth0 * depth1);  // one division for both points
+    const auto scale0 = per0 * inverse_spacing, scale1 = per1 * inverse_spacing;
+    const auto s0 = at_point(0, i,
+                             VolumeState{m_a.first, m_b.first,
+                                         multiply_add(along.first, scale0, -(eta0 * load(slope_a[0], i))),
+                                         multiply_add(across.first, scale0, -(eta0 * load(slope_b[0], i)))},
+                             per0 * (inverse * depth1), inverse_radius);
+    const auto s1 = at_point(1, i,
+                             VolumeState{m_a.second, m_b.second,
+                                         multiply_add(along.second, scale1, -(eta1 * load(slope_a[1], i))),
+                                         multiply_add(across.second, scale1, -(eta1 * load(slope_b[1], i)))},
+                             per1 * (inverse * depth0), inverse_radius);
+    return MomentumSource{s0.a + s1.a, s0.b + s1.b};
   }
 };
 
@@ -76,7 +75,6 @@ void ShallowWater::update(const Region& region, const State& out, double a, cons
                           const State& state, double c) {
   const int levels = options_.levels, rows = region.rows();
   const auto beta_lines = beta_lines_, slope_lines = slope_lines_, alpha_flux = alpha_flux_, beta_flux = beta_flux_;
-  const auto source = source_;
   const auto forcing = added_tendency();
   const bool forced = forcing.size() > 0;
   const auto bottom = volume_bottom_;
@@ -132,45 +130,39 @@ void ShallowWater::update(const Region& region, const State& out, double a, cons
             line.relief[p] = &bottom(tile, point, tile_row, region.i_begin);
           }
           line.y = tangent(q, row);
+          line.yy = multiply_add(line.y, line.y, Real(1));
           line.rotation_x = along_x;
           line.rotation_rest = multiply_add(along_y, line.y, middle);
           return line;
         };
         const SourceLine<Order> south_line = source_line(0), north_line = source_line(1);
 
-        // One Gauss line at a time: both at once need more row pointers than a processor has registers.
-        OutputRow source_a = &source(local, level, 0, j, 0), source_b = &source(local, level, 1, j, 0);
-        simd_for(team, 0, columns, [&](int i) TRAMONTANE_INLINE_BODY {
-          const MomentumSource s = south_line(w, i, reference, inverse_spacing, inverse_radius);
-          source_a[i] = s.a;
-          source_b[i] = s.b;
+        Row forcing_e = forced ? &forcing(tile, level, 0, tile_row, region.i_begin) : nullptr;
+        Row forcing_a = forced ? &forcing(tile, level, 1, tile_row, region.i_begin) : nullptr;
+        Row forcing_b = forced ? &forcing(tile, level, 2, tile_row, region.i_begin) : nullptr;
+        const Real per_angle = -inverse_spacing * inverse_radius, share = Real(1) / (kGaussPoints * kGaussPoints);
+        pack_for_once(team, 0, columns, [&](auto i) TRAMONTANE_INLINE_BODY {
+          const auto south = south_line(w, i, reference, inverse_spacing, inverse_radius);
+          const auto north = north_line(w, i, reference, inverse_spacing, inverse_radius);
+          const auto divergence = [i](Row f, Row g_south, Row g_north) {
+            return (load(f, i + 1) - load(f, i)) + (load(g_north, i) - load(g_south, i));
+          };
+          auto tendency_e = divergence(fe, south_e, north_e) * per_angle;
+          auto tendency_a = multiply_add(divergence(fa, south_a, north_a), per_angle, share * (south.a + north.a));
+          auto tendency_b = multiply_add(divergence(fb, south_b, north_b), per_angle, share * (south.b + north.b));
+          if (forced) {
+            tendency_e += load(forcing_e, i);
+            tendency_a += load(forcing_a, i);
+            tendency_b += load(forcing_b, i);
+          }
+          const auto combine = [&](const Real* q0, Row q1, const auto& tendency) {
+            const auto now = load(q1, i);
+            return multiply_add(seconds, tendency, multiply_add(from_begin, load(q0, i) - now, sum * now));
+          };
+          store(oe, i, combine(e0, e1, tendency_e));
+          store(oa, i, combine(a0, a1, tendency_a));
+          store(ob, i, combine(b0, b1, tendency_b));
         });
-        simd_for(team, 0, columns, [&](int i) TRAMONTANE_INLINE_BODY {
-          const MomentumSource s = north_line(w, i, reference, inverse_spacing, inverse_radius);
-          source_a[i] += s.a;
-          source_b[i] += s.b;
-        });
-        simd_for(team, 0, columns, [&](int i) TRAMONTANE_INLINE_BODY {
-          const Real per_angle = -inverse_spacing * inverse_radius, share = Real(1) / (kGaussPoints * kGaussPoints);
-          const Real tendency_e = ((fe[i + 1] - fe[i]) + (north_e[i] - south_e[i])) * per_angle;
-          const Real tendency_a =
-              multiply_add((fa[i + 1] - fa[i]) + (north_a[i] - south_a[i]), per_angle, share * source_a[i]);
-          const Real tendency_b =
-              multiply_add((fb[i + 1] - fb[i]) + (north_b[i] - south_b[i]), per_angle, share * source_b[i]);
-          oe[i] = multiply_add(seconds, tendency_e, multiply_add(from_begin, e0[i] - e1[i], sum * e1[i]));
-          oa[i] = multiply_add(seconds, tendency_a, multiply_add(from_begin, a0[i] - a1[i], sum * a1[i]));
-          ob[i] = multiply_add(seconds, tendency_b, multiply_add(from_begin, b0[i] - b1[i], sum * b1[i]));
-        });
-        if (forced) {
-          Row te = &forcing(tile, level, 0, tile_row, region.i_begin),
-              ta = &forcing(tile, level, 1, tile_row, region.i_begin),
-              tb = &forcing(tile, level, 2, tile_row, region.i_begin);
-          simd_for(team, 0, columns, [&](int i) TRAMONTANE_INLINE_BODY {
-            oe[i] += seconds * te[i];
-            oa[i] += seconds * ta[i];
-            ob[i] += seconds * tb[i];
-          });
-        }
       });
 }
 
