@@ -1,8 +1,8 @@
-/// Neighbouring numbers of a row that a kernel works on at once: on the host a vector register, on a device one number a
-/// thread. See pack_for in rows.hpp.
+/// Neighbouring numbers of a row that a kernel works on at once: on the host a vector register, on a device one number
+/// a thread. See pack_for in rows.hpp.
 ///
-/// Arithmetic, comparisons and `?:` work on packs as on numbers, and with a number on the other side; functions are those
-/// below. Every lane rounds as a single number does.
+/// Arithmetic, comparisons and `?:` work on packs as on numbers, and with a number on the other side; functions are
+/// those below. Every lane rounds as a single number does.
 #pragma once
 
 #include <cmath>
@@ -17,6 +17,12 @@
 #include "kernels/types.hpp"
 
 namespace tramontane {
+
+/// Extent of a row of `count` numbers, rounded up to whole cache lines: a read across two of them costs double.
+inline int padded_row(int count) {
+  constexpr int line = 64 / static_cast<int>(sizeof(Real));
+  return (count + line - 1) / line * line;
+}
 
 KOKKOS_FORCEINLINE_FUNCTION Real load(const Real* row, int i) { return row[i]; }
 KOKKOS_FORCEINLINE_FUNCTION void store(Real* row, int i, Real value) { row[i] = value; }

@@ -112,28 +112,45 @@ struct Reconstruction {
   /// face between k = reach and k = reach + 1.
   template <class At>
   KOKKOS_FORCEINLINE_FUNCTION auto sides(const At& at) const {
-    auto mean = face_mean[0] * (at(reach) + at(reach + 1)), jump = face_jump[0] * (at(reach) - at(reach + 1));
+    const auto average = take<Order + 1>(at);
+    const auto& q = average.cell;
+    auto mean = face_mean[0] * (q[reach] + q[reach + 1]), jump = face_jump[0] * (q[reach] - q[reach + 1]);
     TRAMONTANE_UNROLL
     for (int k = 1; k <= reach; ++k) {
-      mean = multiply_add(face_mean[k], at(reach - k) + at(reach + 1 + k), mean);
-      jump = multiply_add(face_jump[k], at(reach - k) - at(reach + 1 + k), jump);
+      mean = multiply_add(face_mean[k], q[reach - k] + q[reach + 1 + k], mean);
+      jump = multiply_add(face_jump[k], q[reach - k] - q[reach + 1 + k], jump);
     }
     return Sides<decltype(mean)>{mean + jump, mean - jump};
   }
 
  private:
+  /// Averages of Count cells. Read once and kept: compilers else read each for the sum and for the difference, and what
+  /// limits a kernel is reads that straddle two cache lines (docs/design/performance.md).
+  template <int Count, class V>
+  struct Averages {
+    V cell[Count];
+  };
+  template <int Count, class At>
+  KOKKOS_FORCEINLINE_FUNCTION static auto take(const At& at) {
+    Averages<Count, std::decay_t<decltype(at(0))>> q;
+    TRAMONTANE_UNROLL
+    for (int k = 0; k < Count; ++k) q.cell[k] = at(k);
+    return q;
+  }
   template <class V>
   struct Parts {
     V even, odd;
   };
   template <class At>
   KOKKOS_FORCEINLINE_FUNCTION auto even_and_odd(const T* of_even, const T* of_odd, const At& at) const {
-    auto odd = of_odd[1] * (at(reach + 1) - at(reach - 1));
-    auto even = multiply_add(of_even[1], at(reach + 1) + at(reach - 1), of_even[0] * at(reach));
+    const auto average = take<Order>(at);
+    const auto& q = average.cell;
+    auto odd = of_odd[1] * (q[reach + 1] - q[reach - 1]);
+    auto even = multiply_add(of_even[1], q[reach + 1] + q[reach - 1], of_even[0] * q[reach]);
     TRAMONTANE_UNROLL
     for (int k = 2; k <= reach; ++k) {
-      even = multiply_add(of_even[k], at(reach + k) + at(reach - k), even);
-      odd = multiply_add(of_odd[k], at(reach + k) - at(reach - k), odd);
+      even = multiply_add(of_even[k], q[reach + k] + q[reach - k], even);
+      odd = multiply_add(of_odd[k], q[reach + k] - q[reach - k], odd);
     }
     return Parts<decltype(even)>{even, odd};
   }

@@ -18,19 +18,17 @@ struct InterfaceState {
 };
 
 /// @param depth mean of the two fluid geopotentials phi = g h (m2 s-2), positive, and one over it
-/// @param eta_left,eta_right total geopotential minus the reference (m2 s-2); jumps in eta equal jumps in phi because
-///        both sides share one orography at the face
-/// @param velocity_left,velocity_right normal velocities (m s-1)
+/// @param eta,eta_jump total geopotential minus the reference (m2 s-2), mean of both sides and left minus right; jumps in
+///        eta equal jumps in phi because both sides share one orography at the face
+/// @param velocity,velocity_jump the same of the normal velocity (m s-1)
 /// @param dissipation factor on both jumps; 1 is the scheme, less serves integrators that treat gravity waves
 ///        implicitly
 template <class T>
-KOKKOS_FORCEINLINE_FUNCTION InterfaceState<T> riemann_lmars(const T& depth, const T& inverse_depth, const T& eta_left,
-                                                            const T& eta_right, const T& velocity_left,
-                                                            const T& velocity_right, Real dissipation) {
-  const Real half = Real(0.5) * dissipation;
-  const T c = half * square_root(depth);
-  return {multiply_add(c * inverse_depth, eta_left - eta_right, Real(0.5) * (velocity_left + velocity_right)),
-          multiply_add(c, velocity_left - velocity_right, Real(0.5) * (eta_left + eta_right))};
+KOKKOS_FORCEINLINE_FUNCTION InterfaceState<T> riemann_lmars(const T& depth, const T& inverse_depth, const T& eta,
+                                                            const T& eta_jump, const T& velocity,
+                                                            const T& velocity_jump, Real dissipation) {
+  const T half_speed = (Real(0.5) * dissipation) * square_root(depth);
+  return {multiply_add(half_speed * inverse_depth, eta_jump, velocity), multiply_add(half_speed, velocity_jump, eta)};
 }
 
 }  // namespace tramontane

@@ -76,11 +76,11 @@ KOKKOS_FORCEINLINE_FUNCTION void simd_for(const RowMember&, int begin, int end, 
 
 #if defined(TRAMONTANE_HAS_PACKS)
 
-/// A row by packs. Its body is written once, `[&](auto i) { store(out, i, load(q, i + 1) - load(q, i)); }`, and compiled
-/// for packs and for single numbers: unlike simd_for the vector code does not hang on what the compiler's vectoriser makes
-/// of a long body (docs/design/performance.md). The last pack overlaps the one before it where the row is no multiple of
-/// kPack, so a body must not read what it writes; pack_for_once goes through what is left one by one instead. As in
-/// simd_for there is no barrier.
+/// A row by packs. Its body is written once, `[&](auto i) { store(out, i, load(q, i + 1) - load(q, i)); }`, and
+/// compiled for packs and for single numbers: unlike simd_for the vector code does not hang on what the compiler's
+/// vectoriser makes of a long body (docs/design/performance.md). The last pack overlaps the one before it where the row
+/// is no multiple of kPack, so a body must not read what it writes; pack_for_once goes through what is left one by one
+/// instead. As in simd_for there is no barrier.
 template <class Body>
 KOKKOS_FORCEINLINE_FUNCTION void pack_for(const RowMember&, int begin, int end, const Body& body) {
   if (end - begin < kPack) {

@@ -35,18 +35,19 @@ KOKKOS_FORCEINLINE_FUNCTION FaceFlux<T> face_flux(const FaceState<T>& l, const F
   const T surface = reference - f.bottom;
   const T depth_l = eta_l + surface, depth_r = eta_r + surface;
   const T depth = Real(0.5) * (depth_l + depth_r);
-  // Division is what limits this kernel: one serves all three reciprocals.
+  // One division serves all three reciprocals.
   const T both = depth_l * depth_r;
   const T inverse = Real(1) / (both * depth);
   const T inverse_both = inverse * depth;
   const T scale_l = f.inverse_left * (inverse_both * depth_r), scale_r = f.inverse_right * (inverse_both * depth_l);
   const T normal_l = l.normal * scale_l, normal_r = r.normal * scale_r;
-  const InterfaceState<T> at = riemann_lmars(depth, inverse * both, eta_l, eta_r, normal_l * f.inverse_speed,
-                                          normal_r * f.inverse_speed, dissipation);
+  const InterfaceState<T> at = riemann_lmars(depth, inverse * both, Real(0.5) * (eta_l + eta_r), eta_l - eta_r,
+                                             (Real(0.5) * f.inverse_speed) * (normal_l + normal_r),
+                                             f.inverse_speed * (normal_l - normal_r), dissipation);
   const auto from_left = at.velocity >= Real(0);
   const T mass = f.mass_scale * at.velocity * (from_left ? depth_l : depth_r);
   const T pressure = at.eta * multiply_add(Real(0.5), at.eta, reference);
-  const T tangential = from_left ? l.tangential * scale_l : r.tangential * scale_r;
+  const T tangential = (from_left ? l.tangential : r.tangential) * (from_left ? scale_l : scale_r);
   return {mass, multiply_add(mass, from_left ? normal_l : normal_r, f.pressure_n * pressure),
           multiply_add(mass, tangential, f.pressure_t * pressure)};
 }

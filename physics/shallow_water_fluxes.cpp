@@ -52,7 +52,8 @@ void ShallowWater::gauss_lines(const Region& region, const State& state) {
           OutputRow second = &beta_lines(local, level, 2 * v + 1, j, 0);
           const bool with_slope = v == 0;
           pack_for(team, 0, columns + 2 * halo, [&](auto i) TRAMONTANE_INLINE_BODY {
-            const auto at = [&](int k) { return load(q, i + k * pitch); };
+            // The stencil's last row is read here for the first time.
+            const auto at = [&](int k) { return k == 2 * reach ? stream(q, i + k * pitch) : load(q, i + k * pitch); };
             const auto points = w.values(at);
             store(first, i, points.first);
             store(second, i, points.second);
@@ -112,12 +113,12 @@ void ShallowWater::alpha_fluxes(const Region& region) {
             const auto e = w.sides(in(p.e)), a = w.sides(in(p.a)), b = w.sides(in(p.b));
             const Real yy = 1 + y * y;
             // 1 / sqrt(G^aa) = sqrt(1 + X^2) / delta.
-            const auto d = load(p.inverse_delta, f), speed = secant * d;
+            const auto d = stream(p.inverse_delta, f), speed = secant * d;
             const auto z =
                 face_flux(FaceState{e.left, a.left, b.left}, FaceState{e.right, a.right, b.right},
-                          FacePoint{load(p.left, f), load(p.right, f), yy * d * speed, speed,
-                                    multiply_add(yy, d, load(shift_n, f)), multiply_add(x * y, d, load(shift_t, f)),
-                                    load(p.bottom, f)},
+                          FacePoint{stream(p.left, f), stream(p.right, f), yy * d * speed, speed,
+                                    multiply_add(yy, d, stream(shift_n, f)), multiply_add(x * y, d, stream(shift_t, f)),
+                                    stream(p.bottom, f)},
                           reference, dissipation);
             if (keep_mass) store(p.mass, f, z.e);
             return z;
@@ -184,12 +185,12 @@ void ShallowWater::beta_fluxes(const Region& region) {
             const auto in = [i, pitch](Row q) { return [q, i, pitch](int k) { return load(q, i + k * pitch); }; };
             const auto e = w.sides(in(p.e)), a = w.sides(in(p.a)), b = w.sides(in(p.b));
             const auto x = load(tangent, i), xx = multiply_add(x, x, Real(1));
-            const auto d = load(p.inverse_delta, i), speed = secant * d;
+            const auto d = stream(p.inverse_delta, i), speed = secant * d;
             const auto z =
                 face_flux(FaceState{e.left, b.left, a.left}, FaceState{e.right, b.right, a.right},
-                          FacePoint{load(p.left, i), load(p.right, i), xx * d * speed, speed,
-                                    multiply_add(xx, d, load(shift_n, i)), multiply_add(x * y, d, load(shift_t, i)),
-                                    load(p.bottom, i)},
+                          FacePoint{stream(p.left, i), stream(p.right, i), xx * d * speed, speed,
+                                    multiply_add(xx, d, stream(shift_n, i)), multiply_add(x * y, d, stream(shift_t, i)),
+                                    stream(p.bottom, i)},
                           reference, dissipation);
             if (keep_mass) store(p.mass, i, z.e);
             return z;

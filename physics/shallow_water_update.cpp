@@ -37,7 +37,7 @@ struct SourceLine {
     const T here = load(x[p], i);
     return momentum_source(at,
                            VolumePoint<T>{y, yy, here, multiply_add(here, here, Real(1)), here * y,
-                                          load(inverse_delta[p], i), multiply_add(rotation_x, here, rotation_rest),
+                                          stream(inverse_delta[p], i), multiply_add(rotation_x, here, rotation_rest),
                                           load(relief[p], i)},
                            inverse_mass, inverse_radius);
   }
@@ -49,20 +49,20 @@ struct SourceLine {
     const auto in = [i](Row line) { return [line, i](int k) { return load(line, i + k); }; };
     const auto value = w.values(in(e)), along = w.slopes(in(e)), across = w.values(in(slope));
     const auto m_a = w.values(in(a)), m_b = w.values(in(b));
-    const auto per0 = load(inverse_value[0], i), per1 = load(inverse_value[1], i);
+    const auto per0 = stream(inverse_value[0], i), per1 = stream(inverse_value[1], i);
     const auto eta0 = value.first * per0, eta1 = value.second * per1;
-    const auto depth0 = eta0 + (reference - load(relief[0], i)), depth1 = eta1 + (reference - load(relief[1], i));
+    const auto depth0 = eta0 + (reference - stream(relief[0], i)), depth1 = eta1 + (reference - stream(relief[1], i));
     const auto inverse = Real(1) / (depth0 * depth1);  // one division for both points
     const auto scale0 = per0 * inverse_spacing, scale1 = per1 * inverse_spacing;
     const auto s0 = at_point(0, i,
                              VolumeState{m_a.first, m_b.first,
-                                         multiply_add(along.first, scale0, -(eta0 * load(slope_a[0], i))),
-                                         multiply_add(across.first, scale0, -(eta0 * load(slope_b[0], i)))},
+                                         multiply_add(along.first, scale0, -(eta0 * stream(slope_a[0], i))),
+                                         multiply_add(across.first, scale0, -(eta0 * stream(slope_b[0], i)))},
                              per0 * (inverse * depth1), inverse_radius);
     const auto s1 = at_point(1, i,
                              VolumeState{m_a.second, m_b.second,
-                                         multiply_add(along.second, scale1, -(eta1 * load(slope_a[1], i))),
-                                         multiply_add(across.second, scale1, -(eta1 * load(slope_b[1], i)))},
+                                         multiply_add(along.second, scale1, -(eta1 * stream(slope_a[1], i))),
+                                         multiply_add(across.second, scale1, -(eta1 * stream(slope_b[1], i)))},
                              per1 * (inverse * depth0), inverse_radius);
     return MomentumSource{s0.a + s1.a, s0.b + s1.b};
   }
@@ -74,7 +74,7 @@ template <int Order>
 void ShallowWater::update(const Region& region, const State& out, double a, const State& begin, double b,
                           const State& state, double c) {
   const int levels = options_.levels, rows = region.rows();
-  const auto beta_lines = beta_lines_, slope_lines = slope_lines_, alpha_flux = alpha_flux_, beta_flux = beta_flux_;
+  const auto beta_lines = beta_lines_, slope_lines = slope_lines_, alpha_flux = alpha_flux_, beta_flux = beta_flux_, source = source_;
   const auto forcing = added_tendency();
   const bool forced = forcing.size() > 0;
   const auto bottom = volume_bottom_;
@@ -141,15 +141,21 @@ void ShallowWater::update(const Region& region, const State& out, double a, cons
         Row forcing_a = forced ? &forcing(tile, level, 1, tile_row, region.i_begin) : nullptr;
         Row forcing_b = forced ? &forcing(tile, level, 2, tile_row, region.i_begin) : nullptr;
         const Real per_angle = -inverse_spacing * inverse_radius, share = Real(1) / (kGaussPoints * kGaussPoints);
-        pack_for_once(team, 0, columns, [&](auto i) TRAMONTANE_INLINE_BODY {
+        // One Gauss line at a time: both at once need more row pointers than a processor has registers.
+        OutputRow source_a = &source(local, level, 0, j, 0), source_b = &source(local, level, 1, j, 0);
+        pack_for(team, 0, columns, [&](auto i) TRAMONTANE_INLINE_BODY {
           const auto south = south_line(w, i, reference, inverse_spacing, inverse_radius);
+          store(source_a, i, south.a);
+          store(source_b, i, south.b);
+        });
+        pack_for_once(team, 0, columns, [&](auto i) TRAMONTANE_INLINE_BODY {
           const auto north = north_line(w, i, reference, inverse_spacing, inverse_radius);
           const auto divergence = [i](Row f, Row g_south, Row g_north) {
             return (load(f, i + 1) - load(f, i)) + (load(g_north, i) - load(g_south, i));
           };
           auto tendency_e = divergence(fe, south_e, north_e) * per_angle;
-          auto tendency_a = multiply_add(divergence(fa, south_a, north_a), per_angle, share * (south.a + north.a));
-          auto tendency_b = multiply_add(divergence(fb, south_b, north_b), per_angle, share * (south.b + north.b));
+          auto tendency_a = multiply_add(divergence(fa, south_a, north_a), per_angle, share * (load(source_a, i) + north.a));
+          auto tendency_b = multiply_add(divergence(fb, south_b, north_b), per_angle, share * (load(source_b, i) + north.b));
           if (forced) {
             tendency_e += load(forcing_e, i);
             tendency_a += load(forcing_a, i);
@@ -157,7 +163,7 @@ void ShallowWater::update(const Region& region, const State& out, double a, cons
           }
           const auto combine = [&](const Real* q0, Row q1, const auto& tendency) {
             const auto now = load(q1, i);
-            return multiply_add(seconds, tendency, multiply_add(from_begin, load(q0, i) - now, sum * now));
+            return multiply_add(seconds, tendency, multiply_add(from_begin, stream(q0, i) - now, sum * now));
           };
           store(oe, i, combine(e0, e1, tendency_e));
           store(oa, i, combine(a0, a1, tendency_a));
