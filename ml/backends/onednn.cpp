@@ -21,7 +21,8 @@ memory::desc describe(memory::dims dims, Tag tag) {
 #if DNNL_VERSION_MAJOR >= 3
 dnnl::convolution_forward::primitive_desc forward_descriptor(const dnnl::engine& engine, const memory::desc& x,
                                                              const memory::desc& w, const memory::desc& b,
-                                                             const memory::desc& y, const dnnl::primitive_attr& attr) {
+                                                             const memory::desc& y, const memory::dims& dilates,
+                                                             const dnnl::primitive_attr& attr) {
   return {engine,
           dnnl::prop_kind::forward_training,
           dnnl::algorithm::convolution_direct,
@@ -30,19 +31,21 @@ dnnl::convolution_forward::primitive_desc forward_descriptor(const dnnl::engine&
           b,
           y,
           {1, 1},
+          dilates,
           {0, 0},
           {0, 0},
           attr};
 }
 dnnl::convolution_backward_data::primitive_desc data_descriptor(const dnnl::engine& engine, const memory::desc& x,
                                                                 const memory::desc& w, const memory::desc& y,
+                                                                const memory::dims& dilates,
                                                                 const dnnl::convolution_forward::primitive_desc& hint) {
-  return {engine, dnnl::algorithm::convolution_direct, x, w, y, {1, 1}, {0, 0}, {0, 0}, hint};
+  return {engine, dnnl::algorithm::convolution_direct, x, w, y, {1, 1}, dilates, {0, 0}, {0, 0}, hint};
 }
 dnnl::convolution_backward_weights::primitive_desc weights_descriptor(
     const dnnl::engine& engine, const memory::desc& x, const memory::desc& w, const memory::desc& b,
-    const memory::desc& y, const dnnl::convolution_forward::primitive_desc& hint) {
-  return {engine, dnnl::algorithm::convolution_direct, x, w, b, y, {1, 1}, {0, 0}, {0, 0}, hint};
+    const memory::desc& y, const memory::dims& dilates, const dnnl::convolution_forward::primitive_desc& hint) {
+  return {engine, dnnl::algorithm::convolution_direct, x, w, b, y, {1, 1}, dilates, {0, 0}, {0, 0}, hint};
 }
 void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm algorithm, float alpha, float beta) {
   ops.append_eltwise(algorithm, alpha, beta);
@@ -50,20 +53,31 @@ void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm algorithm, float alpha,
 #else
 dnnl::convolution_forward::primitive_desc forward_descriptor(const dnnl::engine& engine, const memory::desc& x,
                                                              const memory::desc& w, const memory::desc& b,
-                                                             const memory::desc& y, const dnnl::primitive_attr& attr) {
-  return {{dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct, x, w, b, y, {1, 1}, {0, 0}, {0, 0}},
+                                                             const memory::desc& y, const memory::dims& dilates,
+                                                             const dnnl::primitive_attr& attr) {
+  return {{dnnl::prop_kind::forward_training,
+           dnnl::algorithm::convolution_direct,
+           x,
+           w,
+           b,
+           y,
+           {1, 1},
+           dilates,
+           {0, 0},
+           {0, 0}},
           attr,
           engine};
 }
 dnnl::convolution_backward_data::primitive_desc data_descriptor(const dnnl::engine& engine, const memory::desc& x,
                                                                 const memory::desc& w, const memory::desc& y,
+                                                                const memory::dims& dilates,
                                                                 const dnnl::convolution_forward::primitive_desc& hint) {
-  return {{dnnl::algorithm::convolution_direct, x, w, y, {1, 1}, {0, 0}, {0, 0}}, engine, hint};
+  return {{dnnl::algorithm::convolution_direct, x, w, y, {1, 1}, dilates, {0, 0}, {0, 0}}, engine, hint};
 }
 dnnl::convolution_backward_weights::primitive_desc weights_descriptor(
     const dnnl::engine& engine, const memory::desc& x, const memory::desc& w, const memory::desc& b,
-    const memory::desc& y, const dnnl::convolution_forward::primitive_desc& hint) {
-  return {{dnnl::algorithm::convolution_direct, x, w, b, y, {1, 1}, {0, 0}, {0, 0}}, engine, hint};
+    const memory::desc& y, const memory::dims& dilates, const dnnl::convolution_forward::primitive_desc& hint) {
+  return {{dnnl::algorithm::convolution_direct, x, w, b, y, {1, 1}, dilates, {0, 0}, {0, 0}}, engine, hint};
 }
 void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm algorithm, float alpha, float beta) {
   ops.append_eltwise(1.0f, algorithm, alpha, beta);
@@ -90,6 +104,7 @@ class OnednnConvolution final : public Convolution<float> {
  public:
   OnednnConvolution(const ConvolutionShape& shape, const dnnl::engine& engine, const dnnl::stream& stream)
       : e_(shape.extents),
+        dilates_{e_.dilation - 1, e_.dilation - 1},
         engine_(engine),
         stream_(stream),
         x_(describe({e_.images, e_.in_stride, e_.padded_height(), e_.padded_width()}, Tag::nhwc)),
@@ -104,7 +119,7 @@ class OnednnConvolution final : public Convolution<float> {
       append_eltwise(ops, dnnl::algorithm::eltwise_clip, std::numeric_limits<float>::lowest(), kLeakyCap);
       attributes.set_post_ops(ops);
     }
-    const auto chosen = forward_descriptor(engine_, x_, any_weights_, bias_, y_, attributes);
+    const auto chosen = forward_descriptor(engine_, x_, any_weights_, bias_, y_, dilates_, attributes);
     forward_.bind(dnnl::convolution_forward(chosen));
     forward_weights_ = memory(chosen.weights_desc(), engine_);
     forward_bias_.assign(e_.out_stride, 0.0f);
@@ -116,7 +131,7 @@ class OnednnConvolution final : public Convolution<float> {
     forward_.set(DNNL_ARG_WEIGHTS, handle(forward_weights_));
     forward_.set(DNNL_ARG_BIAS, forward_bias_.data());
     // Hint for the backward passes: they know nothing of post-operations.
-    hint_ = forward_descriptor(engine_, x_, any_weights_, bias_, y_, dnnl::primitive_attr());
+    hint_ = forward_descriptor(engine_, x_, any_weights_, bias_, y_, dilates_, dnnl::primitive_attr());
     pack_forward_.bind(
         dnnl::reorder(dnnl::reorder::primitive_desc(engine_, plain_weights_, engine_, chosen.weights_desc())));
     pack_forward_.add(DNNL_ARG_FROM, plain_weights_, engine_);
@@ -196,7 +211,7 @@ class OnednnConvolution final : public Convolution<float> {
   }
 
   void prepare_data() {
-    const auto chosen = data_descriptor(engine_, x_, any_weights_, y_, hint_);
+    const auto chosen = data_descriptor(engine_, x_, any_weights_, y_, dilates_, hint_);
     data_.bind(dnnl::convolution_backward_data(chosen));
     data_weights_ = memory(chosen.weights_desc(), engine_);
     data_.add(DNNL_ARG_DIFF_DST, y_, engine_);
@@ -212,7 +227,7 @@ class OnednnConvolution final : public Convolution<float> {
   }
 
   void prepare_weights() {
-    const auto chosen = weights_descriptor(engine_, x_, any_weights_, bias_, y_, hint_);
+    const auto chosen = weights_descriptor(engine_, x_, any_weights_, bias_, y_, dilates_, hint_);
     weights_.bind(dnnl::convolution_backward_weights(chosen));
     weight_gradient_ = memory(chosen.diff_weights_desc(), engine_);
     bias_gradient_.assign(e_.out_stride, 0.0f);
@@ -236,6 +251,7 @@ class OnednnConvolution final : public Convolution<float> {
   }
 
   ConvolutionExtents e_;
+  memory::dims dilates_;  ///< cells skipped between taps
   dnnl::engine engine_;
   dnnl::stream stream_;
   memory::desc x_, y_, bias_, any_weights_, plain_weights_;
