@@ -114,12 +114,12 @@ void ShallowWater::alpha_fluxes(const Region& region) {
             const Real yy = 1 + y * y;
             // 1 / sqrt(G^aa) = sqrt(1 + X^2) / delta.
             const auto d = stream(p.inverse_delta, f), speed = secant * d;
-            const auto z =
-                face_flux(FaceState{e.left, a.left, b.left}, FaceState{e.right, a.right, b.right},
-                          FacePoint{stream(p.left, f), stream(p.right, f), yy * d * speed, speed,
-                                    multiply_add(yy, d, stream(shift_n, f)), multiply_add(x * y, d, stream(shift_t, f)),
-                                    stream(p.bottom, f)},
-                          reference, dissipation);
+            using T = std::decay_t<decltype(speed)>;
+            const auto z = face_flux(FaceState<T>{e.left, a.left, b.left}, FaceState<T>{e.right, a.right, b.right},
+                                     FacePoint<T>{stream(p.left, f), stream(p.right, f), yy * d * speed, speed,
+                                                  multiply_add(yy, d, stream(shift_n, f)),
+                                                  multiply_add(x * y, d, stream(shift_t, f)), stream(p.bottom, f)},
+                                     reference, dissipation);
             if (keep_mass) store(p.mass, f, z.e);
             return z;
           };
@@ -186,12 +186,12 @@ void ShallowWater::beta_fluxes(const Region& region) {
             const auto e = w.sides(in(p.e)), a = w.sides(in(p.a)), b = w.sides(in(p.b));
             const auto x = load(tangent, i), xx = multiply_add(x, x, Real(1));
             const auto d = stream(p.inverse_delta, i), speed = secant * d;
-            const auto z =
-                face_flux(FaceState{e.left, b.left, a.left}, FaceState{e.right, b.right, a.right},
-                          FacePoint{stream(p.left, i), stream(p.right, i), xx * d * speed, speed,
-                                    multiply_add(xx, d, stream(shift_n, i)), multiply_add(x * y, d, stream(shift_t, i)),
-                                    stream(p.bottom, i)},
-                          reference, dissipation);
+            using T = std::decay_t<decltype(speed)>;
+            const auto z = face_flux(FaceState<T>{e.left, b.left, a.left}, FaceState<T>{e.right, b.right, a.right},
+                                     FacePoint<T>{stream(p.left, i), stream(p.right, i), xx * d * speed, speed,
+                                                  multiply_add(xx, d, stream(shift_n, i)),
+                                                  multiply_add(x * y, d, stream(shift_t, i)), stream(p.bottom, i)},
+                                     reference, dissipation);
             if (keep_mass) store(p.mass, i, z.e);
             return z;
           };
@@ -203,9 +203,9 @@ void ShallowWater::beta_fluxes(const Region& region) {
       });
 }
 
-#define TRAMONTANE_INSTANTIATE(Order)                                                  \
+#define TRAMONTANE_INSTANTIATE(Order)                                                       \
   template void ShallowWater::gauss_lines<Order>(const Region& region, const State& state); \
-  template void ShallowWater::alpha_fluxes<Order>(const Region& region);               \
+  template void ShallowWater::alpha_fluxes<Order>(const Region& region);                    \
   template void ShallowWater::beta_fluxes<Order>(const Region& region);
 TRAMONTANE_INSTANTIATE(3)
 TRAMONTANE_INSTANTIATE(5)

@@ -26,20 +26,20 @@ struct PanelRotation {
 /// The rows that the source needs on one beta Gauss line of a row of cells.
 template <int Order>
 struct SourceLine {
-  Row e, a, b, slope;                                   ///< reconstructed along beta, from the stencil's first cell on
-  Row x[2], inverse_value[2], slope_a[2], slope_b[2];   ///< by alpha Gauss point
+  Row e, a, b, slope;                                  ///< reconstructed along beta, from the stencil's first cell on
+  Row x[2], inverse_value[2], slope_a[2], slope_b[2];  ///< by alpha Gauss point
   Row inverse_delta[2], relief[2];
-  Real y, yy, rotation_x, rotation_rest;                ///< 2 Omega . (delta r) = rotation_x X + rotation_rest
+  Real y, yy, rotation_x, rotation_rest;  ///< 2 Omega . (delta r) = rotation_x X + rotation_rest
 
   template <class Index, class T>
-  KOKKOS_FORCEINLINE_FUNCTION MomentumSource<T> at_point(int p, Index i, const VolumeState<T>& at, const T& inverse_mass,
-                                                         Real inverse_radius) const {
+  KOKKOS_FORCEINLINE_FUNCTION MomentumSource<T> at_point(int p, Index i, const VolumeState<T>& at,
+                                                         const T& inverse_mass, Real inverse_radius) const {
     const T here = load(x[p], i);
-    return momentum_source(at,
-                           VolumePoint<T>{y, yy, here, multiply_add(here, here, Real(1)), here * y,
-                                          stream(inverse_delta[p], i), multiply_add(rotation_x, here, rotation_rest),
-                                          load(relief[p], i)},
-                           inverse_mass, inverse_radius);
+    return momentum_source(
+        at,
+        VolumePoint<T>{y, yy, here, multiply_add(here, here, Real(1)), here * y, stream(inverse_delta[p], i),
+                       multiply_add(rotation_x, here, rotation_rest), load(relief[p], i)},
+        inverse_mass, inverse_radius);
   }
 
   /// Sum over the line's two points in cell i.
@@ -54,17 +54,18 @@ struct SourceLine {
     const auto depth0 = eta0 + (reference - stream(relief[0], i)), depth1 = eta1 + (reference - stream(relief[1], i));
     const auto inverse = Real(1) / (depth0 * depth1);  // one division for both points
     const auto scale0 = per0 * inverse_spacing, scale1 = per1 * inverse_spacing;
-    const auto s0 = at_point(0, i,
-                             VolumeState{m_a.first, m_b.first,
-                                         multiply_add(along.first, scale0, -(eta0 * stream(slope_a[0], i))),
-                                         multiply_add(across.first, scale0, -(eta0 * stream(slope_b[0], i)))},
-                             per0 * (inverse * depth1), inverse_radius);
-    const auto s1 = at_point(1, i,
-                             VolumeState{m_a.second, m_b.second,
-                                         multiply_add(along.second, scale1, -(eta1 * stream(slope_a[1], i))),
-                                         multiply_add(across.second, scale1, -(eta1 * stream(slope_b[1], i)))},
-                             per1 * (inverse * depth0), inverse_radius);
-    return MomentumSource{s0.a + s1.a, s0.b + s1.b};
+    using T = std::decay_t<decltype(eta0)>;
+    const auto s0 = at_point(
+        0, i,
+        VolumeState<T>{m_a.first, m_b.first, multiply_add(along.first, scale0, -(eta0 * stream(slope_a[0], i))),
+                       multiply_add(across.first, scale0, -(eta0 * stream(slope_b[0], i)))},
+        per0 * (inverse * depth1), inverse_radius);
+    const auto s1 = at_point(
+        1, i,
+        VolumeState<T>{m_a.second, m_b.second, multiply_add(along.second, scale1, -(eta1 * stream(slope_a[1], i))),
+                       multiply_add(across.second, scale1, -(eta1 * stream(slope_b[1], i)))},
+        per1 * (inverse * depth0), inverse_radius);
+    return MomentumSource<T>{s0.a + s1.a, s0.b + s1.b};
   }
 };
 
@@ -74,7 +75,8 @@ template <int Order>
 void ShallowWater::update(const Region& region, const State& out, double a, const State& begin, double b,
                           const State& state, double c) {
   const int levels = options_.levels, rows = region.rows();
-  const auto beta_lines = beta_lines_, slope_lines = slope_lines_, alpha_flux = alpha_flux_, beta_flux = beta_flux_, source = source_;
+  const auto beta_lines = beta_lines_, slope_lines = slope_lines_, alpha_flux = alpha_flux_, beta_flux = beta_flux_,
+             source = source_;
   const auto forcing = added_tendency();
   const bool forced = forcing.size() > 0;
   const auto bottom = volume_bottom_;
@@ -86,8 +88,8 @@ void ShallowWater::update(const Region& region, const State& out, double a, cons
   const Real reference = static_cast<Real>(options_.reference);
   const Real inverse_radius = static_cast<Real>(1.0 / grid_->radius());
   const Real inverse_spacing = static_cast<Real>(1.0 / grid_->spacing());
-  // a begin + b state as (a + b) state + a (begin - state): a + b rounds to one where the doubles 1/3 and 2/3 themselves
-  // add up to less, which would take 5.6e-17 of the mean at every step.
+  // a begin + b state as (a + b) state + a (begin - state): a + b rounds to one where the doubles 1/3 and 2/3
+  // themselves add up to less, which would take 5.6e-17 of the mean at every step.
   const Real from_begin = static_cast<Real>(a), sum = static_cast<Real>(a + b), seconds = static_cast<Real>(c);
 
   for_rows(
@@ -112,7 +114,8 @@ void ShallowWater::update(const Region& region, const State& out, double a, cons
             south_b = &beta_flux(local, level, 2, j, 0);
         Row north_e = &beta_flux(local, level, 0, j + 1, 0), north_a = &beta_flux(local, level, 1, j + 1, 0),
             north_b = &beta_flux(local, level, 2, j + 1, 0);
-        const Real middle = rotation.middle[panel], along_x = rotation.along_x[panel], along_y = rotation.along_y[panel];
+        const Real middle = rotation.middle[panel], along_x = rotation.along_x[panel],
+                   along_y = rotation.along_y[panel];
         const auto source_line = [&](int q) {
           // Lines start one cell before the volume stencil does.
           SourceLine<Order> line;
@@ -154,8 +157,10 @@ void ShallowWater::update(const Region& region, const State& out, double a, cons
             return (load(f, i + 1) - load(f, i)) + (load(g_north, i) - load(g_south, i));
           };
           auto tendency_e = divergence(fe, south_e, north_e) * per_angle;
-          auto tendency_a = multiply_add(divergence(fa, south_a, north_a), per_angle, share * (load(source_a, i) + north.a));
-          auto tendency_b = multiply_add(divergence(fb, south_b, north_b), per_angle, share * (load(source_b, i) + north.b));
+          auto tendency_a =
+              multiply_add(divergence(fa, south_a, north_a), per_angle, share * (load(source_a, i) + north.a));
+          auto tendency_b =
+              multiply_add(divergence(fb, south_b, north_b), per_angle, share * (load(source_b, i) + north.b));
           if (forced) {
             tendency_e += load(forcing_e, i);
             tendency_a += load(forcing_a, i);
@@ -172,7 +177,7 @@ void ShallowWater::update(const Region& region, const State& out, double a, cons
       });
 }
 
-#define TRAMONTANE_INSTANTIATE(Order)                                                                              \
+#define TRAMONTANE_INSTANTIATE(Order)                                                                             \
   template void ShallowWater::update<Order>(const Region& region, const State& out, double a, const State& begin, \
                                             double b, const State& state, double c);
 TRAMONTANE_INSTANTIATE(3)
