@@ -7,6 +7,7 @@
 
 #include "kernels/errors.hpp"
 #include "physics/integrators/time_integrator.hpp"
+#include "src/archive/held_out.hpp"
 #include "src/deck/duration.hpp"
 #include "src/deck/network_spec.hpp"
 
@@ -119,13 +120,34 @@ void check_training(const Deck& deck, const RankLayout& layout) {
   if (deck.learner.batch % layout.learners != 0)
     throw InputError(fmt::format("{}learner.batch = {} does not divide among {} learner rank(s): choose a multiple",
                                  deck.where("learner.batch"), deck.learner.batch, layout.learners));
-  if (deck.learner.warmup >= deck.learner.steps)
+  if (deck.learner.epochs == 0 && deck.learner.warmup >= deck.learner.steps)
     throw InputError(fmt::format("{}learner.warmup = {} leaves nothing of learner.steps = {}: lower it",
                                  place_of(deck, {"learner.warmup", "learner.steps"}), deck.learner.warmup,
                                  deck.learner.steps));
   if (deck.learner.model.find('/') != std::string::npos)
     throw InputError(fmt::format("{}learner.model = {} must be a plain file name: the model goes into output.dir",
                                  deck.where("learner.model"), deck.learner.model));
+}
+
+/// What only training from archives can do, and what it needs.
+void check_offline(const Deck& deck, Command command) {
+  const bool is_shuffled = deck.learner.order == SampleOrder::shuffled;
+  if (is_shuffled && command != Command::train)
+    throw InputError(deck.where("learner.order") +
+                     "learner.order = shuffled needs all samples beforehand, and a run streams them: set it to stream, "
+                     "and train from the archive afterwards");
+  if (!is_shuffled && deck.learner.epochs > 0)
+    throw InputError(fmt::format("{}learner.epochs = {} goes with learner.order = shuffled: set that, or set "
+                                 "learner.epochs to 0 and give learner.steps",
+                                 place_of(deck, {"learner.epochs", "learner.order"}), deck.learner.epochs));
+  if (!is_shuffled && deck.learner.patience > 0)
+    throw InputError(fmt::format("{}learner.patience = {} goes with learner.order = shuffled: set that, or set "
+                                 "learner.patience to 0",
+                                 place_of(deck, {"learner.patience", "learner.order"}), deck.learner.patience));
+  if (!HeldOutRule::parse(deck.learner.validation))
+    throw InputError(fmt::format(
+        "{}learner.validation = [{}] is none of: the word archive, one share between 0 and 1, months YYYY-MM: give one",
+        deck.where("learner.validation"), fmt::join(deck.learner.validation, ", ")));
 }
 
 void check_forecast(const Deck& deck) {
@@ -185,7 +207,10 @@ void check_deck(const Deck& deck, Command command, int world_size) {
                      "checkpoint.resume continues a run of the solver alone (tramontane run with surrogate.kind = "
                      "none): set it to none");
   if (coupled) check_teaching(deck);
-  if (coupled || command == Command::train) check_training(deck, layout);
+  if (coupled || command == Command::train) {
+    check_training(deck, layout);
+    check_offline(deck, command);
+  }
   if (coupled || command == Command::forecast) {
     check_months(deck, coupled);
     check_forecast(deck);
