@@ -18,11 +18,12 @@ void pack_filter(const ConvolutionExtents& extents, const Parameter* weights, Pa
   Kokkos::parallel_for(
       "pack_filter", Kokkos::RangePolicy<Space, Kokkos::IndexType<std::size_t>>(0, packed_filter_size(e)),
       KOKKOS_LAMBDA(const std::size_t at) {
-        const int c = static_cast<int>(at % e.in_stride), tap = static_cast<int>(at / e.in_stride % (e.kernel * e.kernel));
+        const int c = static_cast<int>(at % e.in_stride),
+                  tap = static_cast<int>(at / e.in_stride % (e.kernel * e.kernel));
         const int k = static_cast<int>(at / e.in_stride / (e.kernel * e.kernel));
         const bool real = c < e.in_channels && k < e.out_channels;
-        packed[at] = static_cast<Packed>(real ? weights[e.weight_at(tap / e.kernel, tap % e.kernel, c) + k]
-                                              : Parameter(0));
+        packed[at] =
+            static_cast<Packed>(real ? weights[e.weight_at(tap / e.kernel, tap % e.kernel, c) + k] : Parameter(0));
       });
 }
 
@@ -69,7 +70,8 @@ void add_bias_gradient(const ConvolutionExtents& extents, const Scalar* dy, Para
   Kokkos::parallel_for(
       "bias gradient", Kokkos::RangePolicy<Space>(0, e.out_channels), KOKKOS_LAMBDA(const int k) {
         Sum sum = 0;
-        for (int chunk = 0; chunk < chunks; ++chunk) sum += partial[static_cast<std::size_t>(chunk) * e.out_channels + k];
+        for (int chunk = 0; chunk < chunks; ++chunk)
+          sum += partial[static_cast<std::size_t>(chunk) * e.out_channels + k];
         dbias[k] += sum;
       });
 }
@@ -81,8 +83,8 @@ void add_bias_and_activate(const ConvolutionExtents& extents, const ParameterOf<
   using Number = ArithmeticOf<Scalar>;
   const int stride = extents.out_stride;
   Kokkos::parallel_for(
-      "bias and activation", Kokkos::RangePolicy<Space, Kokkos::IndexType<std::size_t>>(
-                                 0, extents.y_at(extents.images, 0, 0)),
+      "bias and activation",
+      Kokkos::RangePolicy<Space, Kokkos::IndexType<std::size_t>>(0, extents.y_at(extents.images, 0, 0)),
       KOKKOS_LAMBDA(const std::size_t at) {
         Number v = static_cast<Number>(y[at]) + bias[at % stride];
         if (activate) {

@@ -12,14 +12,14 @@ namespace tramontane {
 std::vector<DeviceLibrary> device_libraries() {
   return {
 #if defined(TRAMONTANE_HAS_CUDNN)
-      {"cuDNN", cudnn_version_text()},
+    {"cuDNN", cudnn_version_text()},
 #else
-      {"cuDNN", "no"},
+    {"cuDNN", "no"},
 #endif
 #if defined(TRAMONTANE_HAS_NCCL)
-      {"NCCL", nccl_version_text()},
+        {"NCCL", nccl_version_text()},
 #else
-      {"NCCL", "no"},
+        {"NCCL", "no"},
 #endif
   };
 }

@@ -15,8 +15,7 @@ namespace tramontane {
 /// Null when NCCL cannot serve: buffers on the host, two ranks on one GPU, or a communicator that could not be made;
 /// all ranks then agree on that, and rank 0 says the reason once (ml/notices.hpp) where it is not obvious. Collective;
 /// `learners` is used during the call alone.
-std::unique_ptr<GradientReducer> make_nccl_reducer(MPI_Comm learners, GradientBuffers buffers,
-                                                   double deadline_seconds);
+std::unique_ptr<GradientReducer> make_nccl_reducer(MPI_Comm learners, GradientBuffers buffers, double deadline_seconds);
 
 /// "2.28.9 built, 2.28.9 found".
 std::string nccl_version_text();

@@ -21,6 +21,7 @@
 #include "kernels/errors.hpp"
 #include "ml/backends/cudnn_kernels.hpp"
 #include "ml/backends/engine_cache.hpp"
+#include "ml/notices.hpp"
 
 namespace tramontane {
 namespace {
@@ -91,8 +92,9 @@ class Arena {
 struct Session {
   explicit Session(const CudnnOptions& o) : options(o), cache(o.cache_file) {
     if (cudnnGetVersion() / 10000 != CUDNN_VERSION / 10000)
-      throw InputError(fmt::format("this program was built for cuDNN {} and found {}: load the module it was built with",
-                                   CUDNN_MAJOR, cudnnGetVersion() / 10000));
+      throw InputError(
+          fmt::format("this program was built for cuDNN {} and found {}: load the module it was built with",
+                      CUDNN_MAJOR, cudnnGetVersion() / 10000));
     check(cudaSetDevice(device::default_device()), "cudaSetDevice");
     cudaDeviceProp properties{};
     check(cudaGetDeviceProperties(&properties, device::default_device()), "cudaGetDeviceProperties");
@@ -100,11 +102,15 @@ struct Session {
     stream = static_cast<cudaStream_t>(device::default_stream());
     check(cudnnCreate(&handle), "cudnnCreate");
     check(cudnnSetStream(handle, stream), "cudnnSetStream");
+    say_problem();
   }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   ~Session() { cudnnDestroy(handle); }
 
+  void say_problem() {
+    if (const std::string problem = cache.take_problem(); !problem.empty()) notice(problem);
+  }
   bool capturing() const {
     cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
     check(cudaStreamIsCapturing(stream, &status), "cudaStreamIsCapturing");
@@ -138,9 +144,10 @@ class Operation {
       if (reason.empty()) return;
       reasons += fmt::format("{}{}: {}", reasons.empty() ? "" : "; ", variant.name, reason);
     }
-    throw InputError(fmt::format("cuDNN has no engine for {} of {} in {} on {}: choose a width that is a multiple of 8 "
-                                 "({})",
-                                 key_.operation, shape_text(key_.extents), key_.type, session_->gpu, reasons));
+    throw InputError(
+        fmt::format("cuDNN has no engine for {} of {} in {} on {}: choose a width that is a multiple of 8 "
+                    "({})",
+                    key_.operation, shape_text(key_.extents), key_.type, session_->gpu, reasons));
   }
 
   const std::string& variant() const { return variant_; }
@@ -201,8 +208,7 @@ class Operation {
     const auto bad = [](const fe::error_t& status) { return status.is_bad() ? status.err_msg : std::string(); };
     std::string reason = bad(graph->validate());
     if (reason.empty()) reason = bad(graph->build_operation_graph(session_->handle));
-    if (reason.empty())
-      reason = bad(graph->create_execution_plans({fe::HeurMode_t::A, fe::HeurMode_t::FALLBACK}));
+    if (reason.empty()) reason = bad(graph->create_execution_plans({fe::HeurMode_t::A, fe::HeurMode_t::FALLBACK}));
     if (!reason.empty()) return reason;
     exclude(*graph);
     reason = bad(graph->check_support());
@@ -284,6 +290,7 @@ class Operation {
     for (const auto& [knob, value] : knobs) choice.knobs[static_cast<std::int64_t>(knob)] = value;
     session_->cache.insert(key_, std::move(choice));
     session_->cache.save();
+    session_->say_problem();
   }
 
   std::shared_ptr<Session> session_;
@@ -312,9 +319,10 @@ class CudnnConvolution final : public Convolution<Scalar> {
     // cuDNN's own indices have 32 bits: beyond, it falls to very slow engines or fails.
     const std::size_t largest = std::max(e_.x_at(e_.images, 0, 0), e_.y_at(e_.images, 0, 0));
     if (largest > static_cast<std::size_t>(std::numeric_limits<std::int32_t>::max()))
-      throw InputError(fmt::format("a convolution over {} has {} elements, more than cuDNN's 2^31 - 1: lower "
-                                   "learner.micro_batch",
-                                   shape_text(e_), largest));
+      throw InputError(
+          fmt::format("a convolution over {} has {} elements, more than cuDNN's 2^31 - 1: lower "
+                      "learner.micro_batch",
+                      shape_text(e_), largest));
     forward_ = operation("forward", {{"fused", [this] { return describe_forward(true); }},
                                      {"plain", [this] { return describe_forward(false); }}});
   }
@@ -353,8 +361,8 @@ class CudnnConvolution final : public Convolution<Scalar> {
 
   std::unique_ptr<Operation> operation(const std::string& name, std::vector<Variant> variants) const {
     if (session_->capturing())
-      throw RunError(fmt::format("cuDNN: {} of {} was first asked for when a graph was being captured", name,
-                                 shape_text(e_)));
+      throw RunError(
+          fmt::format("cuDNN: {} of {} was first asked for when a graph was being captured", name, shape_text(e_)));
     EngineKey key;
     key.operation = name;
     key.extents = e_;

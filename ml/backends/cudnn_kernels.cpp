@@ -38,10 +38,10 @@ void add_bias_and_activate(const ConvolutionExtents& extents, const float* bias,
                                                     static_cast<float>(kLeakyCap), y);
 }
 
-#define TRAMONTANE_INSTANTIATE(Type)                                                               \
-  template void pack_filter<Type>(const ConvolutionExtents&, const float*, Type*);                 \
-  template void add_packed_filter<Type>(const ConvolutionExtents&, const Type*, float*);           \
-  template void add_bias_gradient<Type>(const ConvolutionExtents&, const Type*, float*, float*);   \
+#define TRAMONTANE_INSTANTIATE(Type)                                                             \
+  template void pack_filter<Type>(const ConvolutionExtents&, const float*, Type*);               \
+  template void add_packed_filter<Type>(const ConvolutionExtents&, const Type*, float*);         \
+  template void add_bias_gradient<Type>(const ConvolutionExtents&, const Type*, float*, float*); \
   template void add_bias_and_activate<Type>(const ConvolutionExtents&, const float*, bool, Type*);
 TRAMONTANE_INSTANTIATE(float)
 TRAMONTANE_INSTANTIATE(Bfloat16)

@@ -171,8 +171,8 @@ std::string cache_path(const std::string& file) {
     const char* value = std::getenv(variable);
     return value == nullptr || *value == '\0' ? std::string() : std::string(value) + below + "/" + file;
   };
-  for (const std::string& path : {in("TRAMONTANE_CACHE", ""), in("XDG_CACHE_HOME", "/tramontane"),
-                                  in("HOME", "/.cache/tramontane")})
+  for (const std::string& path :
+       {in("TRAMONTANE_CACHE", ""), in("XDG_CACHE_HOME", "/tramontane"), in("HOME", "/.cache/tramontane")})
     if (!path.empty()) return path;
   return "";
 }

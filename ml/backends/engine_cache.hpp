@@ -41,7 +41,8 @@ std::string to_text(const EngineChoice& choice);
 std::optional<EngineChoice> parse_engine_choice(const std::string& text);
 
 /// Text file, one line a choice: checksum (XXH3 of the rest), key, choice, separated by tabs. Choices are a
-/// convenience: a file that is missing, damaged or of another version is not an error, and a damaged line loses no other.
+/// convenience: a file that is missing, damaged or of another version is not an error, and a damaged line loses no
+/// other.
 class EngineCache {
  public:
   /// Reads the file if it is there. An empty path keeps choices in memory only.

@@ -107,6 +107,7 @@ struct Names<SurrogateKind> {
 template <>
 struct Names<SurrogateBackend> {
   static constexpr std::pair<const char*, SurrogateBackend> list[] = {{"onednn", SurrogateBackend::onednn},
+                                                                      {"cudnn", SurrogateBackend::cudnn},
                                                                       {"reference", SurrogateBackend::reference},
                                                                       {"stub", SurrogateBackend::stub}};
 };

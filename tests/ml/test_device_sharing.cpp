@@ -22,8 +22,8 @@ TEST(ParallelDeviceSharing, EveryRankHearsAllNames) {
   int rank = 0, ranks = 1;
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-  const auto texts = gather_texts("device " + std::to_string(rank) + std::string(rank == 1 ? 400 : 0, 'x'),
-                                  MPI_COMM_WORLD, 60);
+  const auto texts =
+      gather_texts("device " + std::to_string(rank) + std::string(rank == 1 ? 400 : 0, 'x'), MPI_COMM_WORLD, 60);
   ASSERT_EQ(texts.size(), static_cast<std::size_t>(ranks));
   for (int r = 0; r < ranks; ++r) EXPECT_EQ(texts[r].substr(0, 8), "device " + std::to_string(r));
   if (ranks > 1) EXPECT_EQ(texts[1].size(), 255u);
