@@ -26,7 +26,9 @@ TEST(ParallelDeviceSharing, EveryRankHearsAllNames) {
       gather_texts("device " + std::to_string(rank) + std::string(rank == 1 ? 400 : 0, 'x'), MPI_COMM_WORLD, 60);
   ASSERT_EQ(texts.size(), static_cast<std::size_t>(ranks));
   for (int r = 0; r < ranks; ++r) EXPECT_EQ(texts[r].substr(0, 8), "device " + std::to_string(r));
-  if (ranks > 1) EXPECT_EQ(texts[1].size(), 255u);
+  if (ranks > 1) {
+    EXPECT_EQ(texts[1].size(), 255u);
+  }
 }
 
 TEST(Notices, GoWhereTheyAreSent) {
