@@ -56,19 +56,14 @@ class Backend {
   virtual std::unique_ptr<Convolution<Scalar>> convolution(const ConvolutionShape& shape) = 0;
 };
 
-/// Names that make_backend knows in this build: "cudnn" (on a GPU, float or Bfloat16; only where the build has it),
-/// "onednn" (float or Bfloat16), "reference" (plain loops) and "stub" (writes zeros: couples without a network).
+/// Names that make_backend knows in this build: "reference" (plain loops), "onednn" (float only) and "stub" (writes
+/// zeros: couples without a network).
 std::vector<std::string> backend_names();
-
-struct BackendOptions {
-  bool tf32 = false;           ///< "cudnn" in float: let inputs be rounded to the 10 bits of tf32
-  bool deterministic = false;  ///< "cudnn": do not let measured times decide which engine computes
-};
 
 /// "auto" takes the fastest. Throws InputError on an unknown name, or one that lacks the scalar. Scalar is float,
 /// double or Bfloat16.
 template <class Scalar>
-std::shared_ptr<Backend<Scalar>> make_backend(const std::string& name, const BackendOptions& options = {});
+std::shared_ptr<Backend<Scalar>> make_backend(const std::string& name);
 
 /// The reference back end with its arrays in either memory.
 template <class Scalar>

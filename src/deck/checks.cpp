@@ -57,6 +57,10 @@ void check_backend(const Deck& deck) {
   if (std::find(known.begin(), known.end(), name) == known.end())
     throw InputError(fmt::format("{}surrogate.backend = {} is not in this build of the program: choose one of {}",
                                  deck.where("surrogate.backend"), name, fmt::join(known, ", ")));
+  if (deck.learner.precision == "tf32" && deck.surrogate.backend != SurrogateBackend::cudnn)
+    throw InputError(fmt::format("{}learner.precision = tf32 is an arithmetic of GPUs: set surrogate.backend to cudnn, or "
+                                 "learner.precision to f32",
+                                 deck.where("learner.precision")));
 }
 
 void check_nesting(const Deck& deck) {

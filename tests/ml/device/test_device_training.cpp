@@ -27,7 +27,7 @@ Trained train(const std::string& backend, int steps, bool graph, bool report_all
   options.optimiser.learning_rate = 1e-3;
   options.optimiser.warmup_steps = 5;
   options.optimiser.total_steps = 100;
-  options.deterministic = true;
+  options.backend.deterministic = true;
   options.graph = graph;
   options.micro_batch = 2;
   const std::vector<Sample> samples = synthetic_samples(2 * kBatch);
