@@ -194,6 +194,8 @@ OnnxModel onnx_from_bytes(const std::string& bytes, const std::string& source) {
     return checked_model(std::move(proto));
   } catch (const InputError& error) {
     throw InputError(fmt::format("{}: {}", source, error.what()));
+  } catch (const std::exception& error) {  // extents that no memory holds, for example
+    throw InputError(fmt::format("{} can not be executed ({}): name another", source, error.what()));
   }
 }
 

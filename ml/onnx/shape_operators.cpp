@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "ml/onnx/operators.hpp"
 
@@ -46,7 +47,8 @@ Dimensions strides_of(const Dimensions& shape) {
 }
 
 Tensor reshaped(const NodeCall& call, Dimensions shape) {
-  if (product(shape) != call.input(0).size())
+  const bool negative = std::any_of(shape.begin(), shape.end(), [](std::int64_t extent) { return extent < 0; });
+  if (negative || product(shape) != call.input(0).size())
     call.fail(fmt::format("can not give {} values the shape ({})", call.input(0).size(), fmt::join(shape, ", ")));
   Tensor result = call.input(0);
   result.shape = std::move(shape);
@@ -102,10 +104,11 @@ std::vector<Tensor> squeeze(const NodeCall& call) {
 
 std::vector<Tensor> transpose(const NodeCall& call) {
   const Tensor& x = call.input(0);
-  Dimensions order;
-  for (std::int64_t k = x.rank(); k-- > 0;) order.push_back(k);
-  order = call.integers("perm", order);
-  if (std::ssize(order) != x.rank()) call.fail("permutes another number of axes than its input has");
+  Dimensions identity(x.shape.size());
+  std::iota(identity.begin(), identity.end(), 0);
+  const Dimensions order = call.integers("perm", {identity.rbegin(), identity.rend()});
+  if (!std::is_permutation(order.begin(), order.end(), identity.begin(), identity.end()))
+    call.fail("permutes other axes than its input has");
   const Dimensions from = strides_of(x.shape);
   Dimensions shape, strides;
   for (std::int64_t a : order) {
