@@ -172,7 +172,7 @@ std::vector<Tensor> resize(const NodeCall& call) {
   if (call.text("mode", "nearest") != "nearest" || call.text("coordinate_transformation_mode", "") == "align_corners")
     call.fail("interpolates otherwise than from the nearest neighbour: only that is known");
   Dimensions shape = x.shape, factors;
-  const std::size_t scales = call.node.op_type() == "Upsample" ? 1 : 2;
+  const std::size_t scales = 2;
   for (std::size_t k = 0; k < shape.size(); ++k) {
     double factor = 0;
     if (call.has(3) && call.input(3).size() == x.rank())
@@ -266,7 +266,7 @@ void add_spatial_operators(OperatorTable& table) {
   table["AveragePool"] = average_pool;
   table["MaxPool"] = max_pool;
   table["GlobalAveragePool"] = global_average_pool;
-  table["Resize"] = table["Upsample"] = resize;
+  table["Resize"] = resize;
   table["BatchNormalization"] = batch_normalisation;
   table["InstanceNormalization"] = instance_normalisation;
   table["LayerNormalization"] = layer_normalisation;

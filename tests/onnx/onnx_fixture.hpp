@@ -54,6 +54,7 @@ inline std::vector<OnnxCase> onnx_cases() {
   cases.push_back(onnx_case("unet-panel", unet, "panel"));
   unet.kernels = "polar";
   unet.norm = "group";
+  unet.groups = 2;
   unet.levels = 2;
   cases.push_back(onnx_case("unet-polar-group", unet, "panel"));
   cases.push_back(onnx_case("mlp-layer", {.type = "mlp", .width = 8, .levels = 2, .norm = "layer"}, "panel"));

@@ -34,7 +34,8 @@ TEST(ModelExport, PassesTheCheckerWithStandardOperatorsOnly) {
 }
 
 TEST(ModelExport, GraphComputesWhatTheSurrogateDoes) {
-  // Round-off of single precision through a dozen layers; a batch of two differs from each alone in nothing.
+  // Round-off of single precision through a dozen layers, which the normalisation of four channels that differ little
+  // makes larger: 3e-6 without and 8e-6 with it were measured. A batch of two differs from each alone in nothing.
   for (const OnnxCase& c : testing::onnx_cases()) {
     const GraphEvaluator graph(parsed(to_onnx(c.model, c.statics)));
     std::vector<float> both, expected;
@@ -51,7 +52,7 @@ TEST(ModelExport, GraphComputesWhatTheSurrogateDoes) {
     for (int v = 0; v < 8; ++v) {  // variable by variable: their scales differ
       const std::vector<float> a(result.real.begin() + v * sphere, result.real.begin() + (v + 1) * sphere);
       const std::vector<float> b(expected.begin() + v * sphere, expected.begin() + (v + 1) * sphere);
-      EXPECT_LT(testing::relative_difference(a, b), 1e-5) << c.name << " variable " << v % 4;
+      EXPECT_LT(testing::relative_difference(a, b), 2e-5) << c.name << " variable " << v % 4;
       const auto bound = static_cast<float>(c.model.normaliser.bound[v % 4]);
       for (float value : b) (std::abs(value) < bound ? free : clamped)++;
     }
