@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <deque>
+#include <filesystem>
 
+#include "ml/onnx/model_export.hpp"
 #include "physics/grid.hpp"
 #include "src/deck/network_spec.hpp"
 #include "src/program/progress.hpp"
@@ -311,6 +313,12 @@ LearningOutcome learn(const Deck& deck, const LearningPlan& plan, BatchSource& b
     throw InputError(fmt::format("{}learner.batch = {} does not divide over {} learner ranks: choose a multiple",
                                  deck.where("learner.batch"), deck.learner.batch, size_of(learners)));
   return Learning(deck, plan, batches, learners, metrics, hooks).run();
+}
+
+void save_as_onnx(const Deck& deck, const Model& model) {
+  if (!deck.output.onnx) return;
+  const std::filesystem::path beside = std::filesystem::path(deck.output.dir) / deck.learner.model;
+  save_onnx(model, surrogate_statics(model.network.n), std::filesystem::path(beside).replace_extension(".onnx"));
 }
 
 }  // namespace tramontane

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "kernels/checksum.hpp"
+#include "ml/onnx/model_import.hpp"
 #include "src/checkpoint/training_store.hpp"
 #include "src/coupled/coupled_run.hpp"
 #include "src/coupled/energy_meter.hpp"
@@ -53,7 +54,7 @@ void require_fitting_archives(const Deck& deck, const ArchiveSet& archives) {
 /// The model of --from. Its architecture is taken, so keys of the network that the user set must not say otherwise.
 Model load_starting_model(const Deck& deck, const std::string& path, const LearningPlan& plan) {
   if (!std::filesystem::exists(path)) throw InputError(fmt::format("--from {}: there is no such file", path));
-  Model model = Model::load(path);
+  Model model = load_any_model(path);
   try {
     require_fitting_model(deck, model);
   } catch (const InputError& error) {
@@ -298,6 +299,7 @@ class OfflineTraining {
         (outcome.best ? *outcome.best : outcome.model).save(folder / name);
         outcome.model.save(folder / (name.stem().string() + "-last" + name.extension().string()));
       }
+      save_as_onnx(deck_, outcome.best ? *outcome.best : outcome.model);
       summary.wall_seconds = MPI_Wtime() - began_;
       summary.energy = energy_.read();
       write_summary(deck_.output.dir, summary);

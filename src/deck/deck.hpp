@@ -143,6 +143,7 @@ struct OutputDeck {
   double every = 6 * 3600;  ///< s
   double latlon = 2.5;      ///< degrees; 0: none
   bool plots = true;
+  bool onnx = false;  ///< the trained model as model.onnx beside model.h5
 };
 
 struct Deck {

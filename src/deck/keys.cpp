@@ -480,6 +480,7 @@ std::vector<Key> make_keys() {
       number("output.latlon", "degrees", within(0, 90), AT(output.latlon),
              "spacing of the longitude-latitude copy of a solver run; 0: none"),
       value("output.plots", "true or false", AT(output.plots), "make plots and report.html at the end"),
+      value("output.onnx", "true or false", AT(output.onnx), "write the trained model as ONNX, too, beside learner.model"),
 
       or_none(
           [](auto at) {
