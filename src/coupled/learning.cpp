@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <deque>
 #include <filesystem>
 
@@ -24,8 +25,12 @@ int size_of(MPI_Comm comm) {
   return size;
 }
 
-TrainerOptions trainer_options(const Deck& deck, const LearningPlan& plan) {
+TrainerOptions trainer_options(const Deck& deck, const LearningPlan& plan, MPI_Comm learners) {
   TrainerOptions options;
+  // Small passes keep activations in a processor's cache; a GPU wants all of the batch at once.
+  int ranks = 1;
+  MPI_Comm_size(learners, &ranks);
+  if (deck.surrogate.backend == SurrogateBackend::cudnn) options.micro_batch = std::max(1, deck.learner.batch / ranks);
   options.optimiser.learning_rate = deck.learner.learning_rate;
   options.optimiser.warmup_steps = deck.learner.warmup;
   options.optimiser.total_steps = plan.steps;
@@ -34,6 +39,8 @@ TrainerOptions trainer_options(const Deck& deck, const LearningPlan& plan) {
   options.optimiser.average_decay = deck.learner.ema;
   options.seed = static_cast<std::uint64_t>(deck.learner.seed);
   options.deadline_seconds = deck.stream.deadline;
+  options.backend.tf32 = deck.learner.precision == "tf32";
+  options.backend.deterministic = deck.learner.deterministic;
   options.kind = name_of(deck.surrogate.kind);
   options.interval_seconds = plan.interval;
   return options;
@@ -88,7 +95,7 @@ class Learning {
         learners_(learners),
         metrics_(metrics),
         hooks_(hooks),
-        trainer_(training_network(deck, plan), trainer_options(deck, plan), surrogate_statics(plan.n), learners,
+        trainer_(training_network(deck, plan), trainer_options(deck, plan, learners), surrogate_statics(plan.n), learners,
                  name_of(deck.surrogate.backend)) {}
 
   LearningOutcome run() {

@@ -19,7 +19,7 @@ namespace tramontane {
 enum class InitialCase { williamson1, williamson2, williamson5, williamson6, galewsky, lauter, rest, winds };
 enum class Relief { etopo, random };
 enum class SurrogateKind { correction, emulator, none };
-enum class SurrogateBackend { onednn, reference, stub };
+enum class SurrogateBackend { onednn, cudnn, reference, stub };
 enum class SampleOrder { stream, shuffled };
 enum class BadSamples { refuse, skip };
 enum class UnfinishedArchives { refuse, read };

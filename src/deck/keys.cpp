@@ -107,6 +107,7 @@ struct Names<SurrogateKind> {
 template <>
 struct Names<SurrogateBackend> {
   static constexpr std::pair<const char*, SurrogateBackend> list[] = {{"onednn", SurrogateBackend::onednn},
+                                                                      {"cudnn", SurrogateBackend::cudnn},
                                                                       {"reference", SurrogateBackend::reference},
                                                                       {"stub", SurrogateBackend::stub}};
 };
@@ -464,7 +465,7 @@ std::vector<Key> make_keys() {
           AT(learner.checkpoint_minutes)),
       one_from("learner.resume", {"none", "auto"}, AT(learner.resume),
                "auto: train goes on from the newest checkpoint of output.dir, if there is one"),
-      one_from("learner.precision", {"f32"}, AT(learner.precision), "arithmetic of the network"),
+      one_from("learner.precision", {"f32", "tf32"}, AT(learner.precision), "arithmetic of the network"),
       number("learner.seed", "", any(), AT(learner.seed), "seed of the weights and of the batches"),
       value("learner.deterministic", "true or false", AT(learner.deterministic),
             "train in an order that does not depend on timing"),
