@@ -128,9 +128,8 @@ std::vector<Tensor> cast(const NodeCall& call) {
     return {from.is_real ? from : Tensor::of(from.shape, std::vector<float>(from.whole.begin(), from.whole.end()))};
   if (to != Proto::INT64 && to != Proto::INT32 && to != Proto::BOOL)
     call.fail("casts to a type other than float, double, integer or truth value");
-  Tensor result = from.is_real
-                      ? Tensor::of(from.shape, std::vector<std::int64_t>(from.real.begin(), from.real.end()))
-                      : from;
+  Tensor result =
+      from.is_real ? Tensor::of(from.shape, std::vector<std::int64_t>(from.real.begin(), from.real.end())) : from;
   if (to == Proto::BOOL)
     for (std::int64_t k = 0; k < result.size(); ++k)
       result.whole[k] = from.is_real ? from.real[k] != 0 : from.whole[k] != 0;

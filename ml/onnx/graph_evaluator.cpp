@@ -11,15 +11,17 @@ GraphEvaluator::GraphEvaluator(onnx::ModelProto model) : model_(std::move(model)
   for (const auto& set : model_.opset_import())
     if (set.domain().empty() || set.domain() == "ai.onnx") operator_set_ = set.version();
   if (operator_set_ < 11 || operator_set_ > 21)
-    throw InputError(fmt::format("it uses operator set {} of ONNX, but sets 11 to 21 are known: export it anew, for "
-                                 "example with opset_version = 17",
-                                 operator_set_));
+    throw InputError(
+        fmt::format("it uses operator set {} of ONNX, but sets 11 to 21 are known: export it anew, for "
+                    "example with opset_version = 17",
+                    operator_set_));
   const onnx::GraphProto& graph = model_.graph();
   for (const onnx::NodeProto& node : graph.node()) {
     if (!node.domain().empty() && node.domain() != "ai.onnx")
-      throw InputError(fmt::format("node {} uses an operator of {}, and only the standard ones are known: export the "
-                                   "model with standard operators",
-                                   name_of(node), node.domain()));
+      throw InputError(
+          fmt::format("node {} uses an operator of {}, and only the standard ones are known: export the "
+                      "model with standard operators",
+                      name_of(node), node.domain()));
     if (!onnx_operators().contains(node.op_type())) {
       std::vector<std::string> known;
       for (const auto& [name, unused] : onnx_operators()) known.push_back(name);

@@ -16,8 +16,8 @@ class GraphSurrogate {
   /// Collective over `solvers`, whose size is tiling.ranks. Throws InputError if the graph's grid is not the tiling's.
   GraphSurrogate(const OnnxModel& model, const Tiling& tiling, MPI_Comm solvers, double deadline_seconds);
 
-  /// inputs: (model.inputs, owned tiles, T, T) in physical units. Returns (model.targets, owned tiles, T, T), clamped to
-  /// the bounds if the file names some. Collective; throws RunError if a peer does not answer in time.
+  /// inputs: (model.inputs, owned tiles, T, T) in physical units. Returns (model.targets, owned tiles, T, T), clamped
+  /// to the bounds if the file names some. Collective; throws RunError if a peer does not answer in time.
   std::vector<float> evaluate(const std::vector<float>& inputs);
 
   /// Empty if the file names none.

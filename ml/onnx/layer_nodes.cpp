@@ -79,11 +79,12 @@ std::string LayerNodes::padded(const std::string& name, const std::string& value
   const std::int64_t edge = here.n + 2 * border, pairs = static_cast<std::int64_t>(first.size());
   std::string flat = writer_.reshape(name + ".cells", from, {0, 0, -1});
   if (pairs > 0) {
-    const std::string a = writer_.node(
-        "Gather", name + ".corner_a", {flat, writer_.constant(table_name + ".corner_a", {pairs}, first)}, {{"axis", 2}});
+    const std::string a =
+        writer_.node("Gather", name + ".corner_a", {flat, writer_.constant(table_name + ".corner_a", {pairs}, first)},
+                     {{"axis", 2}});
     const std::string b =
-        writer_.node("Gather", name + ".corner_b",
-                     {flat, writer_.constant(table_name + ".corner_b", {pairs}, second)}, {{"axis", 2}});
+        writer_.node("Gather", name + ".corner_b", {flat, writer_.constant(table_name + ".corner_b", {pairs}, second)},
+                     {{"axis", 2}});
     const std::string sum = writer_.node("Add", name + ".corner_sum", {a, b});
     const std::string mean =
         writer_.node("Mul", name + ".corner_mean", {sum, writer_.constant("half", {}, std::vector<float>{0.5f})});
@@ -145,8 +146,8 @@ std::string LayerNodes::normalisation(int k, const std::string& value) {
   const std::string square = writer_.node("Mul", name + ".square", {deviation, deviation});
   const std::string variance =
       writer_.node("ReduceMean", name + ".variance", {square}, {{"axes", axis}, {"keepdims", 1}});
-  const std::string epsilon = writer_.constant("normalisation_epsilon", {},
-                                               std::vector<float>{static_cast<float>(kNormalisationEpsilon)});
+  const std::string epsilon =
+      writer_.constant("normalisation_epsilon", {}, std::vector<float>{static_cast<float>(kNormalisationEpsilon)});
   const std::string above = writer_.node("Add", name + ".variance_and_epsilon", {variance, epsilon});
   const std::string root = writer_.node("Sqrt", name + ".standard_deviation", {above});
   std::string y = writer_.node("Div", name + ".normalised", {deviation, root});

@@ -43,7 +43,6 @@ std::vector<float> onnx_weights(const ParameterBlock& block, const float* weight
 std::vector<float> weights_from_onnx(const ParameterBlock& block, const float* weights);
 Dimensions onnx_shape(const ParameterBlock& block);
 
-
 /// The whole graph of a model (ml/onnx/model_export.cpp), without metadata.
 void write_model_graph(const Model& model, const StaticFields& statics, onnx::GraphProto& graph);
 

@@ -96,7 +96,8 @@ class ModelNodes {
     const std::string batch = writer_.node("Shape", "batch", {kOnnxInput}, {{"start", 0}, {"end", 1}});
     const std::string whole =
         writer_.concat("static_fields.shape", {batch, writer_.constant("static_fields.sample", {4}, shape)}, 0);
-    return writer_.concat("network_input", {value, writer_.node("Expand", "static_fields.batch", {constant, whole})}, 1);
+    return writer_.concat("network_input", {value, writer_.node("Expand", "static_fields.batch", {constant, whole})},
+                          1);
   }
 
   void write_axes() {
@@ -263,10 +264,11 @@ std::string to_onnx(const Model& model, const StaticFields& statics) {
   proto.set_ir_version(kOnnxIrVersion);
   proto.set_producer_name("tramontane");
   proto.set_producer_version(model.software);
-  proto.set_doc_string(fmt::format(
-      "Correction of a coarse solver on the equiangular cubed sphere C{}: fields of the whole sphere in, tendencies over "
-      "{} s out, in physical units, as cell averages in the order (batch, variable, panel, y, x).",
-      model.network.n, model.interval_seconds));
+  proto.set_doc_string(
+      fmt::format("Correction of a coarse solver on the equiangular cubed sphere C{}: fields of the whole sphere in, "
+                  "tendencies over "
+                  "{} s out, in physical units, as cell averages in the order (batch, variable, panel, y, x).",
+                  model.network.n, model.interval_seconds));
   auto& set = *proto.add_opset_import();
   set.set_domain("");
   set.set_version(kOnnxOperatorSet);

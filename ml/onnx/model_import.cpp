@@ -26,9 +26,8 @@ std::optional<std::string> metadata(const onnx::ModelProto& proto, const char* k
 
 std::string required_metadata(const onnx::ModelProto& proto, const char* key, const char* example) {
   if (const auto value = metadata(proto, key)) return *value;
-  throw InputError(
-      fmt::format("its metadata lack {}, without which nobody knows what it is for: add it, for example \"{}\"", key,
-                  example));
+  throw InputError(fmt::format(
+      "its metadata lack {}, without which nobody knows what it is for: add it, for example \"{}\"", key, example));
 }
 
 std::vector<float> reals_of(const onnx::GraphProto& graph, const std::string& name, std::size_t size) {
@@ -121,8 +120,8 @@ OnnxModel foreign_model(onnx::ModelProto proto) {
   Model& m = result.model;
   m.kind = required_metadata(proto, onnx_key::kKind, "correction");
   m.interval_seconds = interval_from(required_metadata(proto, onnx_key::kInterval, "3600"));
-  m.inputs = variables_from(required_metadata(proto, onnx_key::kInputs, "surface_height [m], u_x [m s-1]"),
-                            onnx_key::kInputs);
+  m.inputs =
+      variables_from(required_metadata(proto, onnx_key::kInputs, "surface_height [m], u_x [m s-1]"), onnx_key::kInputs);
   m.targets = variables_from(required_metadata(proto, onnx_key::kTargets, "h_tendency [m s-1]"), onnx_key::kTargets);
   m.provenance = metadata(proto, onnx_key::kProvenance).value_or("{}");
   m.software = proto.producer_name() + " " + proto.producer_version();
@@ -139,14 +138,14 @@ OnnxModel foreign_model(onnx::ModelProto proto) {
   const Dimensions shape = graph->input_shape();
   const std::int64_t inputs = std::ssize(m.inputs), n = shape.size() == 5 ? shape[4] : -1;
   if (shape.size() != 5 || shape[0] > 1 || shape[1] != inputs || shape[2] != kPanels || shape[3] != n || n < 1)
-    throw InputError(fmt::format("its input has the shape ({}) where (batch, {} variables, {} panels, n, n) is expected",
-                                 fmt::join(shape, ", "), inputs, kPanels));
+    throw InputError(
+        fmt::format("its input has the shape ({}) where (batch, {} variables, {} panels, n, n) is expected",
+                    fmt::join(shape, ", "), inputs, kPanels));
   m.network.type = "onnx";
   m.network.n = static_cast<int>(n);
   m.network.inputs = static_cast<int>(inputs);
   m.network.outputs = static_cast<int>(m.targets.size());
-  const std::vector<float> input =
-      test ? test->input(m.network.n) : std::vector<float>(inputs * kPanels * n * n, 0.0f);
+  const std::vector<float> input = test ? test->input(m.network.n) : std::vector<float>(inputs * kPanels * n * n, 0.0f);
   const Tensor output = graph->evaluate(Tensor::of({1, inputs, kPanels, n, n}, input));
   const Dimensions expected = {1, std::ssize(m.targets), kPanels, n, n};
   if (output.shape != expected)
@@ -217,9 +216,10 @@ Model load_any_model(const std::filesystem::path& path) {
   if (!is_onnx(path)) return Model::load(path);
   OnnxModel loaded = load_onnx(path);
   if (loaded.graph)
-    throw InputError(fmt::format("the model file {} holds a graph of {}, which can forecast but not be trained further "
-                                 "here: name a model of this program",
-                                 path.string(), loaded.model.software));
+    throw InputError(
+        fmt::format("the model file {} holds a graph of {}, which can forecast but not be trained further "
+                    "here: name a model of this program",
+                    path.string(), loaded.model.software));
   return loaded.model;
 }
 

@@ -18,7 +18,7 @@ struct OnnxModel {
   /// Of our own export the whole model. Of another graph what its metadata say of kind, grid, interval, variables and
   /// bounds (none: an empty list); it has no weights then.
   Model model;
-  std::optional<StaticFields> statics;                ///< with axes, without areas: what our own export was made with
+  std::optional<StaticFields> statics;               ///< with axes, without areas: what our own export was made with
   std::shared_ptr<const GraphEvaluator> graph = {};  ///< of another program's graph, else null
 };
 

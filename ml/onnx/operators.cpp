@@ -76,8 +76,9 @@ Tensor Tensor::from(const onnx::TensorProto& p) {
       return wholes(raw ? raw_values<std::uint8_t, std::int64_t>(p.raw_data(), count)
                         : field_values<decltype(p.int32_data()), std::int64_t>(p.int32_data(), count));
     default:
-      throw std::runtime_error("its numbers are neither float, double, integers nor truth values: export the model in "
-                               "single precision");
+      throw std::runtime_error(
+          "its numbers are neither float, double, integers nor truth values: export the model in "
+          "single precision");
   }
 }
 

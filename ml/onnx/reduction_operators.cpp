@@ -97,7 +97,8 @@ std::vector<Tensor> general_product(const NodeCall& call) {
   multiply(left.data(), right.data(), rows, inner, columns, result.data());
   const float alpha = call.number("alpha", 1), beta = call.number("beta", 1);
   const std::int64_t added = call.has(2) ? call.input(2).size() : 0;
-  if (added != 0 && added != 1 && added != columns && added != rows * columns) call.fail("adds a matrix that does not fit");
+  if (added != 0 && added != 1 && added != columns && added != rows * columns)
+    call.fail("adds a matrix that does not fit");
   if (added == columns && call.input(2).rank() == 2 && call.input(2).shape[0] != 1 && columns != 1)
     call.fail("adds a column, which is not known");
   for (std::int64_t k = 0; k < rows * columns; ++k)
@@ -112,10 +113,12 @@ void add_reduction_operators(OperatorTable& table) {
   const auto as_it_is = [](double a, std::int64_t) { return a; };
   table["ReduceSum"] = reducing(0, sum, as_it_is);
   table["ReduceMean"] = reducing(0, sum, [](double a, std::int64_t count) { return a / static_cast<double>(count); });
-  table["ReduceMax"] = reducing(-INFINITY, [](double a, double v) { return v > a || v != v ? v : a; }, as_it_is);
-  table["ReduceMin"] = reducing(INFINITY, [](double a, double v) { return v < a || v != v ? v : a; }, as_it_is);
-  table["ReduceL2"] = reducing(0, [](double a, double v) { return a + v * v; },
-                               [](double a, std::int64_t) { return std::sqrt(a); });
+  table["ReduceMax"] = reducing(
+      -INFINITY, [](double a, double v) { return v > a || v != v ? v : a; }, as_it_is);
+  table["ReduceMin"] = reducing(
+      INFINITY, [](double a, double v) { return v < a || v != v ? v : a; }, as_it_is);
+  table["ReduceL2"] = reducing(
+      0, [](double a, double v) { return a + v * v; }, [](double a, std::int64_t) { return std::sqrt(a); });
   table["MatMul"] = matrix_product;
   table["Gemm"] = general_product;
 }

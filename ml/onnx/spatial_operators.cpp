@@ -172,13 +172,12 @@ std::vector<Tensor> resize(const NodeCall& call) {
   if (call.text("mode", "nearest") != "nearest" || call.text("coordinate_transformation_mode", "") == "align_corners")
     call.fail("interpolates otherwise than from the nearest neighbour: only that is known");
   Dimensions shape = x.shape, factors;
-  const std::size_t scales = 2;
   for (std::size_t k = 0; k < shape.size(); ++k) {
     double factor = 0;
     if (call.has(3) && call.input(3).size() == x.rank())
       factor = static_cast<double>(call.wholes(3)[k]) / static_cast<double>(shape[k]);
-    else if (call.has(scales) && call.input(scales).size() == x.rank())
-      factor = call.reals(scales)[k];
+    else if (call.has(2) && call.input(2).size() == x.rank())
+      factor = call.reals(2)[k];
     factors.push_back(std::llround(factor));
     if (factors[k] < 1 || std::abs(factor - static_cast<double>(factors[k])) > 1e-6)
       call.fail("resizes by a factor that is not whole: only whole ones are known");

@@ -110,9 +110,8 @@ class Learning {
       record(report);
       if (step % deck_.learner.validate_every == 0 || step == plan_.steps) validate(step);
       if (hooks_.after_step) hooks_.after_step(step);
-      progress.update(static_cast<double>(step - first),
-                      fmt::format("{:.0f} samples/s, loss {:.4f}, held out {:.4f}", recent_rate(), recent_loss(),
-                                  held_out_));
+      progress.update(static_cast<double>(step - first), fmt::format("{:.0f} samples/s, loss {:.4f}, held out {:.4f}",
+                                                                     recent_rate(), recent_loss(), held_out_));
       steps_done_ = step;
       is_over = has_run_out_of_patience();
       if (is_stopped_or_due()) break;

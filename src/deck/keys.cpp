@@ -408,7 +408,7 @@ std::vector<Key> make_keys() {
              "cells along a panel edge of the coarse grid; divides grid.n"),
       duration("surrogate.interval", above(0), AT(surrogate.interval),
                "coupling interval over which a correction holds"),
-      path_or_none("surrogate.model", AT(surrogate.model), "saved model to forecast with (tramontane forecast)"),
+      path_or_none("surrogate.model", AT(surrogate.model), "saved model to forecast with, .h5 or .onnx (tramontane forecast)"),
       one_from("surrogate.network.type", network_names(), AT(surrogate.network.type),
                "architecture (docs/design/networks.md)"),
       number("surrogate.network.width", "channels", at_least(1), AT(surrogate.network.width),

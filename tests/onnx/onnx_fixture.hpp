@@ -58,8 +58,8 @@ inline std::vector<OnnxCase> onnx_cases() {
   unet.levels = 2;
   cases.push_back(onnx_case("unet-polar-group", unet, "panel"));
   cases.push_back(onnx_case("mlp-layer", {.type = "mlp", .width = 8, .levels = 2, .norm = "layer"}, "panel"));
-  cases.push_back(
-      onnx_case("convnext", {.type = "convnext", .width = 8, .blocks = 3, .dilations = {1, 2, 4}, .norm = "layer"}, "panel"));
+  cases.push_back(onnx_case(
+      "convnext", {.type = "convnext", .width = 8, .blocks = 3, .dilations = {1, 2, 4}, .norm = "layer"}, "panel"));
   return cases;
 }
 

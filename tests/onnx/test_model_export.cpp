@@ -100,9 +100,11 @@ TEST(RuntimeCases, AreWritten) {
   for (const OnnxCase& c : testing::onnx_cases()) {
     const std::filesystem::path base = std::filesystem::path(folder) / c.name;
     save_onnx(c.model, c.statics, base.string() + ".onnx");
-    std::ofstream inputs(base.string() + ".input", std::ios::binary), outputs(base.string() + ".output", std::ios::binary);
+    std::ofstream inputs(base.string() + ".input", std::ios::binary),
+        outputs(base.string() + ".output", std::ios::binary);
     const auto write = [](std::ofstream& out, const std::vector<float>& values) {
-      out.write(reinterpret_cast<const char*>(values.data()), static_cast<std::streamsize>(values.size() * sizeof(float)));
+      out.write(reinterpret_cast<const char*>(values.data()),
+                static_cast<std::streamsize>(values.size() * sizeof(float)));
     };
     for (int number : {3, 4}) {
       const std::vector<float> input = testing::synthetic_sample(number).input;

@@ -81,8 +81,11 @@ TEST(ModelImport, AnotherProgramsGraphIsKnownByItsMetadata) {
   EXPECT_EQ(loaded.model.kind, "correction");
   EXPECT_EQ(loaded.model.network.n, kN);
   EXPECT_EQ(loaded.model.interval_seconds, 3600);
-  EXPECT_NO_THROW(loaded.model.require(
-      {.kind = "correction", .n = kN, .interval_seconds = 3600, .inputs = sample_inputs(), .targets = sample_targets()}));
+  EXPECT_NO_THROW(loaded.model.require({.kind = "correction",
+                                        .n = kN,
+                                        .interval_seconds = 3600,
+                                        .inputs = sample_inputs(),
+                                        .targets = sample_targets()}));
   EXPECT_THROW(loaded.model.require({.n = 2 * kN}), InputError);
 }
 
@@ -103,7 +106,8 @@ TEST(ModelImport, RefusesWhatItCanNotUnderstand) {
   expect_mentions(refusal_after([](auto& p) { set_metadata(p, onnx_key::kInputs, "u, v"); }), {"name [units]"});
   expect_mentions(refusal_after([](auto& p) { set_metadata(p, onnx_key::kInputs, "u [m s-1]"); }),
                   {"shape (-1, 5, 6, 8, 8)", "1 variables"});
-  expect_mentions(refusal_after([](auto& p) { set_metadata(p, onnx_key::kBounds, "[1, 2]"); }), {"[1, 2]", "4 targets"});
+  expect_mentions(refusal_after([](auto& p) { set_metadata(p, onnx_key::kBounds, "[1, 2]"); }),
+                  {"[1, 2]", "4 targets"});
   expect_mentions(refusal_after([](auto& p) { p.mutable_opset_import(0)->set_version(7); }), {"operator set 7"});
 }
 
@@ -125,8 +129,9 @@ TEST(ModelImport, NamesNodesWhoseOperatorsItLacks) {
 TEST(ModelImport, SelfTestFindsOtherNumbers) {
   const auto with_output = [](const char* value) {
     return refusal_after([&](auto& p) {
-      set_metadata(p, onnx_key::kSelfTest, std::string(R"({"offset": [6000,0,0,0,0], "scale": [0,0,0,0,0], )") +
-                                               R"("index": [0], "output": [)" + value + "]}");
+      set_metadata(p, onnx_key::kSelfTest,
+                   std::string(R"({"offset": [6000,0,0,0,0], "scale": [0,0,0,0,0], )") +
+                       R"("index": [0], "output": [)" + value + "]}");
     });
   };
   EXPECT_EQ(with_output("-1e-6"), "");
