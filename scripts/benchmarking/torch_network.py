@@ -1,0 +1,132 @@
+"""The project's networks in PyTorch, built from the description that its programs print: the same layers, the same
+halos, channels last in memory. Used by the parity test and by the benchmark."""
+
+import torch
+import torch.nn.functional as F
+
+
+class Halo:
+    """Fill of ghost cells: (samples, tiles, T, T, C) to (samples, tiles, T + 2, T + 2, C).
+
+    `gather` takes every padded cell by one index_select; `edges` copies the interior and takes the ghosts alone. Both
+    are linear; their adjoints, written out, add up what the ghosts bring home."""
+
+    def __init__(self, description, tiles):
+        self.size, self.padded, self.tiles = description["size"], description["padded_size"], tiles
+        self.cells = tiles * self.size**2
+        source, means = description["source"], description["means"]
+        self.source = torch.tensor(source)
+        self.mean_rows = torch.tensor([row for row, _, _ in means])
+        self.mean_first = torch.tensor([a for _, a, _ in means])
+        self.mean_second = torch.tensor([b for _, _, b in means])
+        is_mean = {row for row, _, _ in means}
+        side = self.padded
+        ghosts = [row for row in range(tiles * side**2)
+                  if row % side in (0, side - 1) or row // side % side in (0, side - 1)]
+        self.ghost_rows = torch.tensor([row for row in ghosts if row not in is_mean])
+        self.ghost_cells = torch.tensor([source[row] for row in ghosts if row not in is_mean])
+
+    def fill(self, x, way):
+        samples, channels = x.shape[0], x.shape[-1]
+        flat = x.reshape(samples, self.cells, channels)
+        if way == "gather":
+            padded = flat.index_select(1, self.source)
+        else:
+            padded = x.new_empty(samples, self.tiles, self.padded, self.padded, channels)
+            padded[:, :, 1:-1, 1:-1] = x
+            padded = padded.view(samples, -1, channels)
+            padded.index_copy_(1, self.ghost_rows, flat.index_select(1, self.ghost_cells))
+        if len(self.mean_rows):
+            mean = 0.5 * (flat.index_select(1, self.mean_first) + flat.index_select(1, self.mean_second))
+            padded.index_copy_(1, self.mean_rows, mean)
+        return padded.view(samples, self.tiles, self.padded, self.padded, channels)
+
+    def adjoint(self, g):
+        samples, channels = g.shape[0], g.shape[-1]
+        flat = g.reshape(samples, -1, channels)
+        x = g[:, :, 1:-1, 1:-1].contiguous().view(samples, self.cells, channels)
+        x.index_add_(1, self.ghost_cells, flat.index_select(1, self.ghost_rows))
+        if len(self.mean_rows):
+            half = 0.5 * flat.index_select(1, self.mean_rows)
+            x.index_add_(1, self.mean_first, half)
+            x.index_add_(1, self.mean_second, half)
+        return x.view(samples, self.tiles, self.size, self.size, channels)
+
+
+class _Fill(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, halo, way):
+        ctx.halo = halo
+        return halo.fill(x, way)
+
+    @staticmethod
+    def backward(ctx, g):
+        return ctx.halo.adjoint(g), None, None
+
+
+class Network(torch.nn.Module):
+    """Evaluates the list of convolutions. Input (samples, tiles, T, T, inputs), output (samples, tiles, T, T, outputs).
+
+    @param way: how halos are filled: "gather" or "edges" with an adjoint of their own, "autograd" leaves the adjoint
+        to PyTorch (which torch.compile can look into)."""
+
+    def __init__(self, description, way="edges"):
+        super().__init__()
+        self.description, self.way = description, way
+        self.halos = [Halo(h, description["tiles"]) for h in description["halos"]]
+        self.convolutions = torch.nn.ModuleList()
+        for node in description["nodes"]:
+            self.convolutions.append(torch.nn.Conv2d(node["in"], node["out"], node["kernel"])
+                                     .to(memory_format=torch.channels_last))
+
+    def load(self, parameters):
+        """Takes over a flat buffer of parameters: weights (kernel, kernel, in, out) and bias of each node."""
+        flat = torch.as_tensor(parameters)
+        with torch.no_grad():
+            for node, layer in zip(self.description["nodes"], self.convolutions):
+                k, i, o = node["kernel"], node["in"], node["out"]
+                weights = flat[node["weights"]:node["weights"] + k * k * i * o].view(k, k, i, o)
+                layer.weight.copy_(weights.permute(3, 2, 0, 1))
+                layer.bias.copy_(flat[node["bias"]:node["bias"] + o])
+
+    def flat(self, of):
+        """Parameters, or what `of` makes of each (its gradient), laid out as the flat buffer."""
+        out = torch.zeros(self.description["parameters"], dtype=next(self.parameters()).dtype)
+        for node, layer in zip(self.description["nodes"], self.convolutions):
+            weights = of(layer.weight).permute(2, 3, 1, 0).reshape(-1)
+            out[node["weights"]:node["weights"] + weights.numel()] = weights
+            out[node["bias"]:node["bias"] + node["out"]] = of(layer.bias)
+        return out
+
+    def forward(self, x):
+        samples, tiles = x.shape[0], x.shape[1]
+        slope, cap = self.description["slope"], self.description["cap"]
+        outputs = []
+        for node, layer in zip(self.description["nodes"], self.convolutions):
+            parts = [self._linked(x if s["node"] < 0 else outputs[s["node"]], s["link"], node["kernel"])
+                     for s in node["sources"]]
+            cells = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+            if node["kernel"] > 1:
+                halo = self.halos[node["level"]]
+                cells = (halo.fill(cells, "gather") if self.way == "autograd" else _Fill.apply(cells, halo, self.way))
+            y = layer(cells.flatten(0, 1).permute(0, 3, 1, 2))
+            if node["active"]:
+                y = F.leaky_relu(y, slope).clamp(max=cap)
+            outputs.append(y.permute(0, 2, 3, 1).unflatten(0, (samples, tiles)))
+        return outputs[-1]
+
+    @staticmethod
+    def _linked(cells, link, kernel):
+        if kernel == 1 or link == "halo":
+            return cells
+        images = cells.flatten(0, 1).permute(0, 3, 1, 2)
+        images = (F.avg_pool2d(images, 2) if link == "pool_halo"
+                  else F.interpolate(images, scale_factor=2, mode="nearest"))
+        return images.permute(0, 2, 3, 1).unflatten(0, cells.shape[:2])
+
+
+def weighted_loss(prediction, target, weight):
+    """Mean over samples of 1/V sum over variables and cells of weight * (prediction - target)^2; weight (tiles, T, T)
+    sums to one."""
+    error = (prediction - target).float() if prediction.dtype == torch.bfloat16 else prediction - target
+    return (error.square() * weight[..., None]).sum() / (prediction.shape[0] * prediction.shape[-1])
