@@ -32,11 +32,11 @@ def draw_rates(result):
         return None
     figure, axes = plt.subplots(1, 2, figsize=(10, 0.28 * len(rows) + 1.6), layout="constrained", sharey=True)
     for axis, what in zip(axes, ("train", "infer")):
-        for k, row in enumerate(rows):
-            for name, colour, shift in (("ours", COLOURS[0], -0.2), ("torch", COLOURS[1], 0.2)):
-                if name in row[what]:
-                    axis.barh(k + shift, row[what][name]["samples_per_processor_second"], 0.38, color=colour,
-                              label={"ours": "this project", "torch": "PyTorch"}[name] if k == 0 else None)
+        for name, colour, marker in (("ours", COLOURS[0], "o"), ("torch", COLOURS[1], "s")):
+            points = [(row[what][name]["samples_per_processor_second"], k) for k, row in enumerate(rows)
+                      if name in row[what]]
+            axis.plot(*zip(*points), linestyle="", marker=marker, color=colour,
+                      label={"ours": "this project", "torch": "PyTorch"}[name]) if points else None
         axis.set(xscale="log", xlabel="samples a processor second", title={"train": "training", "infer": "inference"}[what])
     axes[0].set_yticks(range(len(rows)), [label(row) for row in rows])
     axes[0].invert_yaxis()

@@ -63,9 +63,8 @@ void measure_convolutions(const Arguments& a) {
         };
         const double forward = rate([&] { layer->forward(x.data(), y.data()); });
         const double data = rate([&] { layer->backward_data(y.data(), x.data()); });
-        const double gradient = rate([&] {
-          layer->backward_weights(x.data(), y.data(), weights_gradient.data(), bias_gradient.data());
-        });
+        const double gradient =
+            rate([&] { layer->backward_weights(x.data(), y.data(), weights_gradient.data(), bias_gradient.data()); });
         const double step = 3 / (1 / forward + 1 / data + 1 / gradient);
         best_pass = std::max({best_pass, forward, data, gradient});
         best_step = std::max(best_step, step);
@@ -132,8 +131,8 @@ class Bench {
     });
   }
 
-  /// Forward and backward pass of one sample after the other, by kind, in processor time: what is no convolution moves cells
-  /// about.
+  /// Forward and backward pass of one sample after the other, by kind, in processor time: what is no convolution moves
+  /// cells about.
   nlohmann::ordered_json layers(int repeats) {
     const NetworkGraph graph = build_graph(a_.spec());
     const Tiling grid(a_.n, 1, 1);

@@ -41,8 +41,8 @@ void write_case(const std::filesystem::path& folder, const std::string& backend)
   const Normaliser normaliser = testing::normaliser_of(batch);
   std::vector<std::vector<float>> targets(samples);
   for (int k = 0; k < samples; ++k) {
-    const std::string problem = layout.gather(batch[k], normaliser, network.input() + k * cells * network.input_stride(),
-                                              network.input_stride(), targets[k]);
+    const std::string problem = layout.gather(
+        batch[k], normaliser, network.input() + k * cells * network.input_stride(), network.input_stride(), targets[k]);
     if (!problem.empty()) throw RunError(problem);
   }
   network.forward();
