@@ -5,6 +5,7 @@
 
 #include <type_traits>
 
+#include "kernels/network_scalar.hpp"
 #include "kernels/types.hpp"
 
 namespace tramontane {
@@ -19,6 +20,7 @@ struct GatherRows {
 };
 
 /// Derivative of the capped leaky ReLU expressed by its output y: slope for y <= 0, 1 in between, 0 at the cap.
+/// Scalar is a type of arithmetic.
 template <class Scalar>
 KOKKOS_INLINE_FUNCTION Scalar capped_leaky_relu_derivative(Scalar y, Scalar slope, Scalar cap) {
   return y > Scalar(0) ? (y < cap ? Scalar(1) : Scalar(0)) : slope;
@@ -37,12 +39,13 @@ struct GatherArguments {
   int channels = 0;
   bool accumulate = false;         ///< add to the target instead of overwriting it
   const Scalar* output = nullptr;  ///< if given, shaped as the target: multiply by the activation's derivative at it
-  Scalar slope = 0, cap = 0;
+  ArithmeticOf<Scalar> slope = 0, cap = 0;
 };
 
-/// gather_rows on the host: one row is one iteration with a vector loop over channels.
+/// gather_rows on the host: one row is one iteration with a vector loop over channels. Where the scalar is its own type
+/// of arithmetic, sums grow in the target itself.
 template <class Space, class Scalar>
-void gather_rows_on_host(GatherRows m, GatherArguments<Scalar> g) {
+void gather_rows_in_place(GatherRows m, GatherArguments<Scalar> g) {
   Kokkos::parallel_for("gather_rows", Kokkos::RangePolicy<Space>(0, m.rows), [=](const int row) {
     Scalar* __restrict__ to = g.target + static_cast<std::size_t>(row) * g.target_stride + g.target_offset;
     int k = m.row_begin[row];
@@ -76,6 +79,43 @@ void gather_rows_on_host(GatherRows m, GatherArguments<Scalar> g) {
   });
 }
 
+/// The same for a type of storage: sums are kept in the type of arithmetic and rounded once.
+template <class Space, class Scalar>
+void gather_rows_rounded_once(GatherRows m, GatherArguments<Scalar> g) {
+  using Sum = ArithmeticOf<Scalar>;
+  constexpr int kTogether = 64;  // channels whose sums are held at a time
+  Kokkos::parallel_for("gather_rows", Kokkos::RangePolicy<Space>(0, m.rows), [=](const int row) {
+    const std::size_t target = static_cast<std::size_t>(row) * g.target_stride + g.target_offset;
+    Scalar* __restrict__ to = g.target + target;
+    const int begin = m.row_begin[row], end = m.row_begin[row + 1];
+    auto from = [&](int cell) {
+      return cell < g.local_cells ? g.source + static_cast<std::size_t>(cell) * g.source_stride + g.source_offset
+                                  : g.remote + static_cast<std::size_t>(cell - g.local_cells) * g.channels;
+    };
+    if (!g.accumulate && !g.output && end == begin + 1 && m.weight[begin] == 1.0f) {  // most rows of a halo
+      const Scalar* __restrict__ only = from(m.source[begin]);
+      for (int c = 0; c < g.channels; ++c) to[c] = only[c];
+      return;
+    }
+    for (int first = 0; first < g.channels; first += kTogether) {
+      const int count = g.channels - first < kTogether ? g.channels - first : kTogether;
+      Sum sum[kTogether];
+      for (int c = 0; c < count; ++c) sum[c] = g.accumulate ? static_cast<Sum>(to[first + c]) : Sum(0);
+      for (int k = begin; k < end; ++k) {
+        const Scalar* __restrict__ next = from(m.source[k]) + first;
+        const Sum w = m.weight[k];
+#pragma omp simd
+        for (int c = 0; c < count; ++c) sum[c] += w * static_cast<Sum>(next[c]);
+      }
+      if (g.output) {
+        const Scalar* __restrict__ y = g.output + target + first;
+        for (int c = 0; c < count; ++c) sum[c] *= capped_leaky_relu_derivative<Sum>(y[c], g.slope, g.cap);
+      }
+      for (int c = 0; c < count; ++c) to[first + c] = static_cast<Scalar>(sum[c]);
+    }
+  });
+}
+
 /// gather_rows on a device: one thread does one channel of one row.
 template <class Space, class Scalar>
 void gather_rows_on_device(GatherRows m, GatherArguments<Scalar> g) {
@@ -84,26 +124,34 @@ void gather_rows_on_device(GatherRows m, GatherArguments<Scalar> g) {
       "gather_rows", Kokkos::RangePolicy<Space>(0, work), KOKKOS_LAMBDA(const long index) {
         const int row = static_cast<int>(index / g.channels), c = static_cast<int>(index % g.channels);
         const std::size_t at = static_cast<std::size_t>(row) * g.target_stride + g.target_offset + c;
-        Scalar sum = g.accumulate ? g.target[at] : Scalar(0);
+        using Sum = ArithmeticOf<Scalar>;
+        Sum sum = g.accumulate ? static_cast<Sum>(g.target[at]) : Sum(0);
         for (int k = m.row_begin[row]; k < m.row_begin[row + 1]; ++k) {
           const int cell = m.source[k];
           const Scalar x = cell < g.local_cells
                                ? g.source[static_cast<std::size_t>(cell) * g.source_stride + g.source_offset + c]
                                : g.remote[static_cast<std::size_t>(cell - g.local_cells) * g.channels + c];
-          sum += static_cast<Scalar>(m.weight[k]) * x;
+          sum += static_cast<Sum>(m.weight[k]) * static_cast<Sum>(x);
         }
-        if (g.output) sum *= capped_leaky_relu_derivative(g.output[at], g.slope, g.cap);
-        g.target[at] = sum;
+        if (g.output) sum *= capped_leaky_relu_derivative<Sum>(g.output[at], g.slope, g.cap);
+        g.target[at] = static_cast<Scalar>(sum);
       });
 }
 
 /// Target rows = (optionally target rows +) matrix * source rows, (optionally) times the activation's derivative.
 template <class Space, class Scalar>
 void gather_rows(const GatherRows& matrix, const GatherArguments<Scalar>& arguments) {
-  if constexpr (std::is_same_v<typename Space::memory_space, Kokkos::HostSpace>)
-    gather_rows_on_host<Space>(matrix, arguments);
-  else
+#if defined(TRAMONTANE_DEVICE_LAYOUT)
+  constexpr bool on_device = std::is_same_v<Space, ExecutionSpace>;
+#else
+  constexpr bool on_device = false;
+#endif
+  if constexpr (on_device)
     gather_rows_on_device<Space>(matrix, arguments);
+  else if constexpr (std::is_same_v<Scalar, ArithmeticOf<Scalar>>)
+    gather_rows_in_place<Space>(matrix, arguments);
+  else
+    gather_rows_rounded_once<Space>(matrix, arguments);
 }
 
 /// Packs the rows of listed cells: packed (count, channels) from channels [source_offset, ...) of the source.

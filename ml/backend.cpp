@@ -3,69 +3,88 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <type_traits>
 
 #include "kernels/errors.hpp"
 #include "kernels/network_convolution.hpp"
+#include "kernels/network_elementwise.hpp"
 #include "ml/backends/onednn.hpp"
+#include "ml/memory.hpp"
 
 namespace tramontane {
 namespace {
 
-using Space = Kokkos::DefaultHostExecutionSpace;
-
 template <class Scalar>
 class ReferenceConvolution final : public Convolution<Scalar> {
  public:
-  explicit ReferenceConvolution(const ConvolutionShape& shape) : shape_(shape) {}
+  using Parameter = ParameterOf<Scalar>;
+  ReferenceConvolution(const ConvolutionShape& shape, Memory memory)
+      : shape_(shape),
+        memory_(memory),
+        weights_("weights", shape.extents.weights(), memory),
+        bias_("bias", shape.extents.out_channels, memory) {}
 
-  void set_weights(const Scalar* weights, const Scalar* bias) override {
-    const ConvolutionExtents& e = shape_.extents;
-    weights_.assign(weights, weights + static_cast<std::size_t>(e.kernel) * e.kernel * e.in_channels * e.out_channels);
-    bias_.assign(bias, bias + e.out_channels);
+  void set_weights(const Parameter* weights, const Parameter* bias) override {
+    in_space(memory_, [&](auto space) {
+      copy_elements<decltype(space)>(weights_.size(), weights, weights_.data());
+      copy_elements<decltype(space)>(bias_.size(), bias, bias_.data());
+    });
   }
   void forward(const Scalar* x, Scalar* y) override {
-    convolution_forward<Space>(shape_.extents, x, weights_.data(), bias_.data(),
-                               shape_.activation == Activation::capped_leaky_relu, Scalar(kLeakySlope),
-                               Scalar(kLeakyCap), y);
+    using Number = ArithmeticOf<Scalar>;
+    in_space(memory_, [&](auto space) {
+      convolution_forward<decltype(space)>(shape_.extents, x, weights_.data(), bias_.data(),
+                                           shape_.activation == Activation::capped_leaky_relu, Number(kLeakySlope),
+                                           Number(kLeakyCap), y);
+    });
   }
   void backward_data(const Scalar* dy, Scalar* dx) override {
-    convolution_backward_data<Space>(shape_.extents, dy, weights_.data(), dx);
+    in_space(memory_,
+             [&](auto space) { convolution_backward_data<decltype(space)>(shape_.extents, dy, weights_.data(), dx); });
   }
-  void backward_weights(const Scalar* x, const Scalar* dy, Scalar* dweights, Scalar* dbias) override {
-    convolution_backward_weights<Space>(shape_.extents, x, dy, dweights, dbias);
+  void backward_weights(const Scalar* x, const Scalar* dy, Parameter* dweights, Parameter* dbias) override {
+    in_space(memory_, [&](auto space) {
+      convolution_backward_weights<decltype(space)>(shape_.extents, x, dy, dweights, dbias);
+    });
   }
 
  private:
   ConvolutionShape shape_;
-  std::vector<Scalar> weights_, bias_;
+  Memory memory_;
+  MemoryBuffer<Parameter> weights_, bias_;
 };
 
 template <class Scalar>
 class StubConvolution final : public Convolution<Scalar> {
  public:
-  explicit StubConvolution(const ConvolutionShape& shape) : e_(shape.extents) {}
-  void set_weights(const Scalar*, const Scalar*) override {}
-  void forward(const Scalar*, Scalar* y) override { std::fill_n(y, e_.y_at(e_.images, 0, 0), Scalar(0)); }
-  void backward_data(const Scalar*, Scalar* dx) override { std::fill_n(dx, e_.x_at(e_.images, 0, 0), Scalar(0)); }
-  void backward_weights(const Scalar*, const Scalar*, Scalar*, Scalar*) override {}
+  using Parameter = ParameterOf<Scalar>;
+  StubConvolution(const ConvolutionShape& shape, Memory memory) : e_(shape.extents), memory_(memory) {}
+  void set_weights(const Parameter*, const Parameter*) override {}
+  void forward(const Scalar*, Scalar* y) override { zero(e_.y_at(e_.images, 0, 0), y); }
+  void backward_data(const Scalar*, Scalar* dx) override { zero(e_.x_at(e_.images, 0, 0), dx); }
+  void backward_weights(const Scalar*, const Scalar*, Parameter*, Parameter*) override {}
 
  private:
+  void zero(std::size_t count, Scalar* to) const {
+    in_space(memory_, [&](auto space) { fill_elements<decltype(space)>(count, static_cast<Scalar>(0), to); });
+  }
   ConvolutionExtents e_;
+  Memory memory_;
 };
 
 template <class Scalar, template <class> class Layer>
 class SimpleBackend final : public Backend<Scalar> {
  public:
-  explicit SimpleBackend(std::string name) : name_(std::move(name)) {}
+  SimpleBackend(std::string name, Memory memory) : name_(std::move(name)), memory_(memory) {}
   std::string name() const override { return name_; }
+  Memory memory() const override { return memory_; }
   std::unique_ptr<Convolution<Scalar>> convolution(const ConvolutionShape& shape) override {
-    return std::make_unique<Layer<Scalar>>(shape);
+    return std::make_unique<Layer<Scalar>>(shape, memory_);
   }
 
  private:
   std::string name_;
+  Memory memory_;
 };
 
 }  // namespace
@@ -76,8 +95,8 @@ std::vector<std::string> backend_names() {
 
 template <class Scalar>
 std::shared_ptr<Backend<Scalar>> make_backend(const std::string& name) {
-  if (name == "reference") return std::make_shared<SimpleBackend<Scalar, ReferenceConvolution>>(name);
-  if (name == "stub") return std::make_shared<SimpleBackend<Scalar, StubConvolution>>(name);
+  if (name == "reference") return make_reference_backend<Scalar>(Memory::host);
+  if (name == "stub") return std::make_shared<SimpleBackend<Scalar, StubConvolution>>(name, Memory::host);
   if (name == "onednn" || name == "auto") {
     if constexpr (std::is_same_v<Scalar, float>)
       return make_onednn_backend();
@@ -89,7 +108,16 @@ std::shared_ptr<Backend<Scalar>> make_backend(const std::string& name) {
       fmt::format("unknown network back end '{}': choose one of auto, {}", name, fmt::join(backend_names(), ", ")));
 }
 
+template <class Scalar>
+std::shared_ptr<Backend<Scalar>> make_reference_backend(Memory memory) {
+  return std::make_shared<SimpleBackend<Scalar, ReferenceConvolution>>("reference", memory);
+}
+
 template std::shared_ptr<Backend<float>> make_backend<float>(const std::string&);
 template std::shared_ptr<Backend<double>> make_backend<double>(const std::string&);
+template std::shared_ptr<Backend<Bfloat16>> make_backend<Bfloat16>(const std::string&);
+template std::shared_ptr<Backend<float>> make_reference_backend<float>(Memory);
+template std::shared_ptr<Backend<double>> make_reference_backend<double>(Memory);
+template std::shared_ptr<Backend<Bfloat16>> make_reference_backend<Bfloat16>(Memory);
 
 }  // namespace tramontane

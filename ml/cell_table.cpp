@@ -20,6 +20,22 @@ void for_each_cell(const Tiling& grid, int border, const Body& body) {
   }
 }
 
+/// The side beyond which an index lies, or -1.
+int side_beyond(int index, int n, Side low, Side high) {
+  return index < 0 ? low : index >= n ? high : -1;
+}
+int depth_beyond(int index, int n) {
+  return index < 0 ? -1 - index : index - n;
+}
+
+/// The cell meant by an index of which at most one part lies beyond its panel.
+PanelCell folded(PanelCell cell, int n) {
+  const int side_i = side_beyond(cell.i, n, kWest, kEast), side_j = side_beyond(cell.j, n, kSouth, kNorth);
+  if (side_i >= 0) return cell_across(cell.panel, side_i, cell.j, depth_beyond(cell.i, n), n);
+  if (side_j >= 0) return cell_across(cell.panel, side_j, cell.i, depth_beyond(cell.j, n), n);
+  return cell;
+}
+
 Tiling halved(const Tiling& fine) {
   if (fine.tile_cells() % 2 != 0)
     throw InputError("a tile of " + std::to_string(fine.tile_cells()) +
@@ -29,26 +45,27 @@ Tiling halved(const Tiling& fine) {
 
 }  // namespace
 
-CellTable halo_table(const Tiling& grid) {
-  CellTable table;
+CellTable halo_table(const Tiling& grid, int border) {
   const int n = grid.n;
+  if (border > n)
+    throw InputError("a halo of " + std::to_string(border) + " cells is wider than a panel of " + std::to_string(n) +
+                     ": lower surrogate.network.dilations or surrogate.network.levels");
+  CellTable table;
   table.columns = grid.cell_count();
   auto add = [&](PanelCell cell, float weight) {
     table.source.push_back(cell_index(grid, cell));
     table.weight.push_back(weight);
   };
-  for_each_cell(grid, 1, [&](PanelCell cell) {
-    const int side_i = cell.i < 0 ? kWest : cell.i >= n ? kEast : -1;
-    const int side_j = cell.j < 0 ? kSouth : cell.j >= n ? kNorth : -1;
-    if (side_i < 0 && side_j < 0) {
-      add(cell, 1);
-    } else if (side_j < 0) {
-      add(cell_across(cell.panel, side_i, cell.j, 0, n), 1);
-    } else if (side_i < 0) {
-      add(cell_across(cell.panel, side_j, cell.i, 0, n), 1);
+  for_each_cell(grid, border, [&](PanelCell cell) {
+    const int side_i = side_beyond(cell.i, n, kWest, kEast), side_j = side_beyond(cell.j, n, kSouth, kNorth);
+    if (side_i < 0 || side_j < 0) {
+      add(folded(cell, n), 1);
     } else {
-      add(cell_across(cell.panel, side_i, side_j == kSouth ? 0 : n - 1, 0, n), 0.5f);
-      add(cell_across(cell.panel, side_j, side_i == kWest ? 0 : n - 1, 0, n), 0.5f);
+      // cell_across keeps the position along the edge, which lies beyond the corner here: fold once more.
+      const PanelCell across_i = cell_across(cell.panel, side_i, cell.j, depth_beyond(cell.i, n), n);
+      const PanelCell across_j = cell_across(cell.panel, side_j, cell.i, depth_beyond(cell.j, n), n);
+      add(folded(across_j, n), 0.5f);
+      add(folded(across_i, n), 0.5f);
     }
     table.row_begin.push_back(static_cast<int>(table.source.size()));
   });
@@ -79,6 +96,14 @@ CellTable upsample_table(const Tiling& fine) {
     table.row_begin.push_back(static_cast<int>(table.source.size()));
   });
   return table;
+}
+
+CellTable link_table(const Tiling& grid, int level, CellLink link, int border) {
+  const Tiling here = grid.at_resolution(grid.n >> level);
+  const CellTable halo = halo_table(here, border);
+  if (link == CellLink::pool_halo) return compose(halo, pool_table(grid.at_resolution(grid.n >> (level - 1))));
+  if (link == CellLink::upsample_halo) return compose(halo, upsample_table(here));
+  return halo;
 }
 
 CellTable compose(const CellTable& first, const CellTable& second) {

@@ -7,6 +7,7 @@
 
 #include "ml/counter_random.hpp"
 #include "ml/network.hpp"
+#include "ml/networks/network_kind.hpp"
 
 namespace tramontane {
 namespace {
@@ -31,9 +32,8 @@ void require_variables(const char* what, const std::vector<Variable>& have,
                     names_of(have), names_of(*need)));
 }
 
-/// Smallest sphere whose coarsest level still has two cells per edge.
 int self_test_cells(const NetworkSpec& spec) {
-  return spec.type == "unet" ? 2 << (spec.levels - 1) : 2;
+  return network_kind(spec.type).smallest_grid(spec);
 }
 
 std::vector<float> evaluate_reference(const Model& model) {
@@ -44,15 +44,18 @@ std::vector<float> evaluate_reference(const Model& model) {
   const NetworkGraph graph = build_graph(spec);
   Network<float> network(graph, make_backend<float>("reference"), std::make_shared<LocalHalo<float>>(grid, 1), false);
   const int cells = grid.cell_count();
+  const int in_stride = network.input_stride(), out_stride = network.output_stride();
+  std::vector<float> input(static_cast<std::size_t>(cells) * in_stride, 0.0f),
+      padded(static_cast<std::size_t>(cells) * out_stride);
   for (int cell = 0; cell < cells; ++cell)
-    for (int c = 0; c < spec.inputs; ++c)
-      network.input()[cell * network.input_stride() + c] = model.self_test_input[cell * spec.inputs + c];
-  network.set_parameters(model.weights.data());
+    for (int c = 0; c < spec.inputs; ++c) input[cell * in_stride + c] = model.self_test_input[cell * spec.inputs + c];
+  network.load_input(input.data());
+  network.load_parameters(model.weights.data());
   network.forward();
+  network.copy_output(padded.data());
   std::vector<float> output(static_cast<std::size_t>(cells) * spec.outputs);
   for (int cell = 0; cell < cells; ++cell)
-    for (int v = 0; v < spec.outputs; ++v)
-      output[cell * spec.outputs + v] = network.output()[cell * network.output_stride() + v];
+    for (int v = 0; v < spec.outputs; ++v) output[cell * spec.outputs + v] = padded[cell * out_stride + v];
   return output;
 }
 

@@ -10,7 +10,7 @@
 
 #include "kernels/sample.hpp"
 #include "ml/normaliser.hpp"
-#include "ml/unet.hpp"
+#include "ml/network_graph.hpp"
 
 namespace tramontane {
 

@@ -1,7 +1,7 @@
 #include "ml/network.hpp"
 
-#include <algorithm>
-#include <cmath>
+#include "kernels/errors.hpp"
+#include "kernels/network_elementwise.hpp"
 
 namespace tramontane {
 
@@ -13,132 +13,151 @@ Network<Scalar>::Network(const NetworkGraph& graph, std::shared_ptr<Backend<Scal
       halo_(std::move(halo)),
       images_(halo_->images()),
       input_stride_(storage_channels(graph.inputs)) {
+  if (halo_->memory() != memory())
+    throw InputError("the network's halo is in another memory than its back end " + backend_->name());
   const int tile_cells = halo_->grid().tile_cells();
-  input_ = Buffer("network input", static_cast<std::size_t>(images_) * tile_cells * tile_cells * input_stride_);
+  input_ = MemoryBuffer<Scalar>("network input", cells() * input_stride_, memory());
   for (std::size_t k = 0; k < graph_.nodes.size(); ++k) {
     const NetworkNode& node = graph_.nodes[k];
-    const int size = tile_cells >> node.level;
-    const bool reads_input = node.sources[0].node < 0, last = k + 1 == graph_.nodes.size();
-    Layer layer;
-    layer.calls = one_tile_at_a_time ? images_ : 1;
-    layer.y_stride = last ? storage_channels(node.out_channels) : node.out_channels;
-    layer.extents = {images_ / layer.calls,
-                     size,
-                     size,
-                     node.kernel,
-                     node.in_channels,
-                     node.out_channels,
-                     reads_input ? input_stride_ : node.in_channels,
-                     layer.y_stride};
-    const ConvolutionExtents& e = layer.extents;
-    if (node.kernel > 1) layer.x = Buffer(node.name + " input", e.x_at(images_, 0, 0));
-    layer.y = Buffer(node.name + " output", e.y_at(images_, 0, 0));
-    layer.convolution = backend_->convolution({e, node.activation});
-    layers_.push_back(std::move(layer));
+    Step step;
+    step.arrays = arrays_of(graph_, static_cast<int>(k), tile_cells);
+    step.y = MemoryBuffer<Scalar>(node.name + " output", step.arrays.y * images_, memory());
+    if (step.arrays.border > 0) {
+      step.x = MemoryBuffer<Scalar>(node.name + " input", step.arrays.x * images_, memory());
+      step.sources = {step.x.data()};
+    } else {
+      for (const NetworkSource& s : node.sources) step.sources.push_back(node_output(s.node));
+    }
+    step.layer = layer_kind(node.kind).make(
+        LayerContext<Scalar>{graph_, node, step.arrays, halo_->panels(), one_tile_at_a_time, *backend_});
+    steps_.push_back(std::move(step));
   }
 }
 
 template <class Scalar>
-void Network<Scalar>::set_parameters(const Scalar* parameters) {
-  for (std::size_t k = 0; k < layers_.size(); ++k)
-    layers_[k].convolution->set_weights(parameters + graph_.blocks[2 * k].offset,
-                                        parameters + graph_.blocks[2 * k + 1].offset);
+std::size_t Network<Scalar>::cells() const {
+  return static_cast<std::size_t>(images_) * halo_->grid().cells_per_tile();
+}
+
+template <class Scalar>
+void Network<Scalar>::set_parameters(const Parameter* parameters) {
+  for (Step& step : steps_) step.layer->set_parameters(parameters);
+}
+
+template <class Scalar>
+void Network<Scalar>::load_parameters(const Parameter* host) {
+  if (own_parameters_.size() == 0)
+    own_parameters_ = MemoryBuffer<Parameter>("parameters", graph_.parameters(), memory());
+  own_parameters_.copy_from_host(host, own_parameters_.size());
+  set_parameters(own_parameters_.data());
 }
 
 template <class Scalar>
 void Network<Scalar>::forward() {
-  for (std::size_t k = 0; k < layers_.size(); ++k) {
+  for (std::size_t k = 0; k < steps_.size(); ++k) {
     const NetworkNode& node = graph_.nodes[k];
-    Layer& layer = layers_[k];
-    const ConvolutionExtents& e = layer.extents;
-    if (node.kernel > 1) {
+    Step& step = steps_[k];
+    if (step.arrays.border > 0) {
       int offset = 0;
       for (const NetworkSource& s : node.sources) {
         const int count = node_channels(s.node);
-        halo_->fill(s.link, node.level, node_output(s.node), {node_stride(s.node), 0, count}, layer.x.data(),
-                    {e.in_stride, offset, count});
+        halo_->fill(s.link, node.level, node_output(s.node), {node_stride(s.node), 0, count}, step.x.data(),
+                    {step.arrays.in_stride, offset, count}, step.arrays.border);
         offset += count;
       }
-      if (k == 0 && input_transform_) input_transform_(layer.x.data());
+      if (k == 0 && input_transform_) input_transform_(step.x.data());
     }
-    const Scalar* x = layer_input(static_cast<int>(k));
-    for (int call = 0; call < layer.calls; ++call)
-      layer.convolution->forward(x + e.x_at(call * e.images, 0, 0), layer.y.data() + e.y_at(call * e.images, 0, 0));
+    step.layer->forward(step.sources, step.y.data());
   }
 }
 
 template <class Scalar>
 std::string Network<Scalar>::first_layer_not_finite() const {
-  auto finite = [](const Buffer& b) {
-    return std::all_of(b.data(), b.data() + b.size(), [](Scalar v) { return std::isfinite(v); });
+  auto finite = [&](const MemoryBuffer<Scalar>& b) {
+    std::size_t found = 0;
+    in_space(memory(), [&](auto space) { found = count_not_finite<decltype(space)>(b.size(), b.data()); });
+    return found == 0;
   };
   if (!finite(input_)) return "input";
-  for (std::size_t k = 0; k < layers_.size(); ++k)
-    if (!finite(layers_[k].y)) return graph_.nodes[k].name;
+  for (std::size_t k = 0; k < steps_.size(); ++k)
+    if (!finite(steps_[k].y)) return graph_.nodes[k].name;
   return "";
 }
 
 template <class Scalar>
 NetworkGradient<Scalar>::NetworkGradient(Network<Scalar>& network, std::shared_ptr<LocalHalo<Scalar>> halo)
-    : network_(network), halo_(std::move(halo)), uses_(network.layers_.size()) {
-  std::size_t largest = 0;
-  for (std::size_t k = 0; k < network_.layers_.size(); ++k) {
-    const NetworkNode& node = network_.graph_.nodes[k];
-    const auto& layer = network_.layers_[k];
-    largest = std::max(largest, layer.y.size());
-    // The gradient with respect to the network's own input is nobody's business.
-    const bool needed = node.sources[0].node >= 0;
-    input_gradients_.emplace_back(node.name + " input gradient",
-                                  needed ? layer.extents.x_at(network_.images_, 0, 0) : std::size_t{0});
-    int offset = 0;
-    for (const NetworkSource& s : node.sources) {
-      if (s.node >= 0) uses_[s.node].push_back({static_cast<int>(k), offset, s.link});
-      offset += network_.node_channels(s.node);
-    }
+    : network_(network), halo_(std::move(halo)), plan_(plan_gradient(network.graph_, halo_->grid().tile_cells())) {
+  const std::size_t images = network_.images_;
+  scratch_ = MemoryBuffer<Scalar>("input gradient", plan_.scratch * images, network_.memory());
+  for (std::size_t size : plan_.buffers) buffers_.emplace_back("output gradient", size * images, network_.memory());
+  output_gradient_ = MemoryBuffer<Scalar>("network gradient", network_.steps_.back().y.size(), network_.memory());
+}
+
+/// The output that the activation's derivative is taken from, once all contributions to a node's gradient are there.
+template <class Scalar>
+const Scalar* NetworkGradient<Scalar>::activated_output(int node, bool completes) const {
+  const bool active = network_.graph_.nodes[node].activation == Activation::capped_leaky_relu;
+  return completes && active ? network_.steps_[node].y.data() : nullptr;
+}
+
+/// Adds a layer's share to the gradient of one of its sources, which starts at `channel` of the layer's input. With a
+/// border, scratch_ holds the gradient of the layer's padded input.
+template <class Scalar>
+void NetworkGradient<Scalar>::contribute(int node, int source, int channel, const Scalar* dy) {
+  using Number = ArithmeticOf<Scalar>;
+  constexpr Number slope = kLeakySlope, cap = kLeakyCap;
+  const NetworkNode& here = network_.graph_.nodes[node];
+  auto& step = network_.steps_[node];
+  const NetworkSource& from = here.sources[source];
+  const GradientPlan::Use use = plan_.uses[node][source];
+  auto& target = network_.steps_[from.node];
+  Scalar* gradient = buffers_[plan_.buffer_of[from.node]].data();
+  const Scalar* output = activated_output(from.node, use.completes);
+  if (step.arrays.border > 0) {
+    const int count = network_.graph_.nodes[from.node].out_channels;
+    halo_->adjoint(from.link, here.level, scratch_.data(), {step.arrays.in_stride, channel, count}, gradient,
+                   {target.arrays.out_stride, 0, count}, !use.overwrites, output, slope, cap, step.arrays.border);
+    return;
   }
-  scratch_ = Buffer("layer gradient", largest);
-  output_gradient_ = Buffer("output gradient", network_.layers_.back().y.size());
+  const std::size_t size = target.y.size();
+  const bool passes = layer_kind(here.kind).passes_gradient();
+  if (!passes) step.layer->backward_data(step.sources, dy, source, use.overwrites ? gradient : scratch_.data());
+  in_space(network_.memory(), [&](auto space) {
+    using Space = decltype(space);
+    if (passes || !use.overwrites)
+      add_elements<Space>(size, passes ? dy : scratch_.data(), !use.overwrites, output, slope, cap, gradient);
+    else if (output)
+      multiply_by_derivative<Space>(size, output, slope, cap, gradient);
+  });
 }
 
 template <class Scalar>
-void NetworkGradient<Scalar>::backward(Scalar* parameters) {
-  const auto& nodes = network_.graph_.nodes;
-  for (int k = static_cast<int>(nodes.size()) - 1; k >= 0; --k) {
-    auto& layer = network_.layers_[k];
-    const ConvolutionExtents& e = layer.extents;
-    Scalar* dy = uses_[k].empty() ? output_gradient_.data() : scratch_.data();
-    const bool active = nodes[k].activation == Activation::capped_leaky_relu;
-    for (std::size_t u = 0; u < uses_[k].size(); ++u) {
-      const Use& use = uses_[k][u];
-      const NetworkNode& consumer = nodes[use.consumer];
-      const Scalar* from = input_gradients_[use.consumer].data();
-      const Scalar* output = active && u + 1 == uses_[k].size() ? layer.y.data() : nullptr;
-      if (consumer.kernel == 1) {
-        const std::size_t size = layer.y.size();
-        const Scalar slope = kLeakySlope, cap = kLeakyCap;
-        for (std::size_t c = 0; c < size; ++c)
-          dy[c] = from[c] * (output ? capped_leaky_relu_derivative(output[c], slope, cap) : Scalar(1));
-      } else {
-        halo_->adjoint(use.link, consumer.level, from,
-                       {network_.layers_[use.consumer].extents.in_stride, use.offset, nodes[k].out_channels}, dy,
-                       {layer.y_stride, 0, nodes[k].out_channels}, u > 0, output, Scalar(kLeakySlope),
-                       Scalar(kLeakyCap));
+void NetworkGradient<Scalar>::backward(Parameter* parameters, const BlocksDone& done) {
+  for (int k = static_cast<int>(network_.steps_.size()) - 1; k >= 0; --k) {
+    const NetworkNode& node = network_.graph_.nodes[k];
+    auto& step = network_.steps_[k];
+    const Scalar* dy = plan_.buffer_of[k] < 0 ? output_gradient_.data() : buffers_[plan_.buffer_of[k]].data();
+    step.layer->backward_parameters(step.sources, dy, parameters);
+    if (done && node.block_count > 0) done(node.first_block, node.first_block + node.block_count);
+    bool padded_gradient = step.arrays.border == 0;
+    int channel = 0;
+    for (int s = 0; s < static_cast<int>(node.sources.size()); ++s) {
+      const int from = node.sources[s].node;
+      if (from >= 0) {  // the gradient with respect to the network's own input is nobody's business
+        if (!padded_gradient) step.layer->backward_data(step.sources, dy, 0, scratch_.data());
+        padded_gradient = true;
+        contribute(k, s, channel, dy);
       }
-    }
-    const Scalar* x = network_.layer_input(k);
-    for (int call = 0; call < layer.calls; ++call) {
-      const std::size_t x_at = e.x_at(call * e.images, 0, 0), y_at = e.y_at(call * e.images, 0, 0);
-      layer.convolution->backward_weights(x + x_at, dy + y_at, parameters + network_.graph_.blocks[2 * k].offset,
-                                          parameters + network_.graph_.blocks[2 * k + 1].offset);
-      if (input_gradients_[k].size() > 0)
-        layer.convolution->backward_data(dy + y_at, input_gradients_[k].data() + x_at);
+      channel += network_.node_channels(from);
     }
   }
 }
 
 template class Network<float>;
 template class Network<double>;
+template class Network<Bfloat16>;
 template class NetworkGradient<float>;
 template class NetworkGradient<double>;
+template class NetworkGradient<Bfloat16>;
 
 }  // namespace tramontane

@@ -6,35 +6,50 @@
 #include <string>
 #include <vector>
 
-#include "ml/unet.hpp"
+#include "ml/layers/layer_kind.hpp"
+#include "ml/network_halo.hpp"
 
 namespace tramontane {
 
 /// Forward pass. Activations are channels-last (images, T, T, channels), images as the halo deals them: this rank's
 /// tiles in ascending order, repeated per sample. All memory and all layers are made in the constructor.
+///
+/// Every array lives in the memory that the back end names; on a device, calls return before the work is done, which
+/// follows Kokkos' default instance. Scalar is float, double or Bfloat16.
 template <class Scalar>
 class Network {
  public:
+  using Parameter = ParameterOf<Scalar>;
+
   /// With `one_tile_at_a_time` each convolution handles a single tile per call, so that its arithmetic cannot depend
-  /// on how many tiles a rank owns.
+  /// on how many tiles a rank owns. Throws InputError when halo and back end use different memories.
   Network(const NetworkGraph& graph, std::shared_ptr<Backend<Scalar>> backend,
           std::shared_ptr<NetworkHalo<Scalar>> halo, bool one_tile_at_a_time);
 
   const NetworkGraph& graph() const { return graph_; }
+  Memory memory() const { return backend_->memory(); }
   int images() const { return images_; }
-  /// (images, T, T, input_stride()): the caller writes channels [0, graph.inputs); the others stay zero.
+  /// Cells of all images on level 0.
+  std::size_t cells() const;
+  /// (images, T, T, input_stride()): the caller writes channels [0, graph.inputs); the others stay zero. Neither this
+  /// nor output() may be followed on the host unless memory() is the host's: see load_input and copy_output.
   Scalar* input() { return input_.data(); }
   int input_stride() const { return input_stride_; }
   /// (images, T, T, output_stride()), channels [0, outputs) count.
-  const Scalar* output() const { return layers_.back().y.data(); }
-  int output_stride() const { return layers_.back().y_stride; }
+  const Scalar* output() const { return steps_.back().y.data(); }
+  int output_stride() const { return steps_.back().arrays.out_stride; }
+  /// Copies the whole input from, or the whole output to, host memory.
+  void load_input(const Scalar* host) { input_.copy_from_host(host, input_.size()); }
+  void copy_output(Scalar* host) const { steps_.back().y.copy_to_host(host, steps_.back().y.size()); }
 
-  /// Flat parameters as graph.blocks lays them out; they must stay in place while the network uses them.
-  void set_parameters(const Scalar* parameters);
+  /// Flat parameters as graph.blocks lays them out, in memory(); they must stay in place while the network uses them.
+  void set_parameters(const Parameter* parameters);
+  /// The same from host memory, which is copied and may go.
+  void load_parameters(const Parameter* host);
   void forward();
 
-  /// Called on the padded input (images, T + 2, T + 2, input_stride()) of the first convolution, which must be 3 x 3,
-  /// after its halo was filled.
+  /// Called on the padded input (images, T + 2, T + 2, input_stride()) of the first layer, which must be a 3 x 3
+  /// convolution without dilation, after its halo was filled. The pointer is into memory().
   void set_input_transform(std::function<void(Scalar*)> transform) { input_transform_ = std::move(transform); }
 
   /// Name of the first layer whose output is not finite, or "".
@@ -43,28 +58,24 @@ class Network {
  private:
   template <class>
   friend class NetworkGradient;
-  using Buffer = Kokkos::View<Scalar*, Kokkos::HostSpace>;
-  struct Layer {
-    ConvolutionExtents extents;
-    std::unique_ptr<Convolution<Scalar>> convolution;
-    Buffer x;  ///< padded input; empty for 1 x 1 convolutions, which read their source
-    Buffer y;
-    int y_stride;
-    int calls;  ///< of the convolution, each on extents.images images
+  struct Step {
+    NodeArrays arrays;
+    std::unique_ptr<Layer<Scalar>> layer;
+    MemoryBuffer<Scalar> x;  ///< padded input of a layer with a border
+    MemoryBuffer<Scalar> y;
+    std::vector<const Scalar*> sources;  ///< what the layer reads
   };
-  const Scalar* node_output(int node) const { return node < 0 ? input_.data() : layers_[node].y.data(); }
-  int node_stride(int node) const { return node < 0 ? input_stride_ : layers_[node].y_stride; }
+  const Scalar* node_output(int node) const { return node < 0 ? input_.data() : steps_[node].y.data(); }
+  int node_stride(int node) const { return node < 0 ? input_stride_ : steps_[node].arrays.out_stride; }
   int node_channels(int node) const { return node < 0 ? input_stride_ : graph_.nodes[node].out_channels; }
-  const Scalar* layer_input(int node) const {
-    return graph_.nodes[node].kernel == 1 ? node_output(graph_.nodes[node].sources[0].node) : layers_[node].x.data();
-  }
 
   NetworkGraph graph_;
   std::shared_ptr<Backend<Scalar>> backend_;
   std::shared_ptr<NetworkHalo<Scalar>> halo_;
   int images_, input_stride_;
-  Buffer input_;
-  std::vector<Layer> layers_;
+  MemoryBuffer<Scalar> input_;
+  MemoryBuffer<Parameter> own_parameters_;
+  std::vector<Step> steps_;  ///< one a node
   std::function<void(Scalar*)> input_transform_;
 };
 
@@ -72,24 +83,29 @@ class Network {
 template <class Scalar>
 class NetworkGradient {
  public:
+  using Parameter = ParameterOf<Scalar>;
+  /// Told that the gradient of blocks [begin, end) is complete: the pass will not touch it again.
+  using BlocksDone = std::function<void(int begin, int end)>;
+
   /// `halo` must be the one the network was made with.
   NetworkGradient(Network<Scalar>& network, std::shared_ptr<LocalHalo<Scalar>> halo);
-  /// (images, T, T, output_stride): gradient with respect to the output, written by the caller; padding stays zero.
+  /// (images, T, T, output_stride): gradient with respect to the output, written by the caller; padding stays zero. In
+  /// the network's memory.
   Scalar* output_gradient() { return output_gradient_.data(); }
-  /// After network.forward() and with output_gradient() set: adds the gradient to the flat buffer `parameters`.
-  void backward(Scalar* parameters);
+  /// After network.forward() and with output_gradient() set: adds the gradient to the flat buffer `parameters`, in the
+  /// network's memory. `done` hears of the blocks of each node as soon as they are complete, last node first, so that
+  /// every block is named once, in descending order; on a device, complete in the order of the default instance.
+  void backward(Parameter* parameters, const BlocksDone& done = {});
 
  private:
-  using Buffer = typename Network<Scalar>::Buffer;
+  void contribute(int node, int source, int channel, const Scalar* dy);
+  const Scalar* activated_output(int node, bool completes) const;
+
   Network<Scalar>& network_;
   std::shared_ptr<LocalHalo<Scalar>> halo_;
-  Buffer output_gradient_, scratch_;
-  std::vector<Buffer> input_gradients_;  ///< per node, shaped as its (padded) input
-  struct Use {
-    int consumer, offset;
-    CellLink link;
-  };
-  std::vector<std::vector<Use>> uses_;  ///< per node: who reads it, and at which channel of the reader's input
+  GradientPlan plan_;
+  MemoryBuffer<Scalar> output_gradient_, scratch_;
+  std::vector<MemoryBuffer<Scalar>> buffers_;
 };
 
 }  // namespace tramontane

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "ml/unet.hpp"
+#include "ml/network_graph.hpp"
 
 namespace tramontane {
 

@@ -13,10 +13,13 @@ Surrogate::Surrogate(const Model& model, const Tiling& tiling, MPI_Comm solvers,
   // The network sees cells, not tiles: it may run on other tiles than it was trained on.
   NetworkSpec spec = model_.network;
   spec.tiles_per_edge = tiling.tiles_per_edge;
-  auto halo = std::make_shared<DistributedHalo<float>>(tiling, solvers, deadline_seconds);
+  auto computer = make_backend<float>(backend);
+  auto halo = std::make_shared<DistributedHalo<float>>(tiling, solvers, deadline_seconds, computer->memory());
   cells_ = static_cast<std::size_t>(halo->images()) * tiling.cells_per_tile();
-  network_ = std::make_unique<Network<float>>(build_graph(spec), make_backend<float>(backend), halo, true);
-  network_->set_parameters(model_.weights.data());
+  network_ = std::make_unique<Network<float>>(build_graph(spec), computer, halo, true);
+  network_->load_parameters(model_.weights.data());
+  input_.assign(cells_ * network_->input_stride(), 0.0f);
+  prediction_.resize(cells_ * network_->output_stride());
   if (model_.vector_frame != "panel") return;
   if (axes.empty()) throw InputError("the model's vectors are in panel frames, but no table of panel axes was given");
   int rank = 0;
@@ -38,7 +41,7 @@ void Surrogate::update(const Model& model) {
   if (spec != model_.network || model.vector_frame != model_.vector_frame)
     throw InputError("the new weights belong to a network of another type, width, depth or frame than the one at work");
   model_ = model;
-  network_->set_parameters(model_.weights.data());
+  network_->load_parameters(model_.weights.data());
 }
 
 std::vector<float> Surrogate::evaluate(const std::vector<float>& inputs, const std::vector<float>& statics) {
@@ -47,7 +50,7 @@ std::vector<float> Surrogate::evaluate(const std::vector<float>& inputs, const s
   if (inputs.size() != input_count * cells_ || statics.size() != static_count * cells_)
     throw InputError(fmt::format("the surrogate got {} input and {} static values for {} and {} of its tiles",
                                  inputs.size(), statics.size(), input_count * cells_, static_count * cells_));
-  float* x = network_->input();
+  float* x = input_.data();
   const int stride = network_->input_stride();
   for (std::size_t v = 0; v < input_count; ++v) {
     const float mean = static_cast<float>(scale.input_mean[v]), inverse = static_cast<float>(1 / scale.input_std[v]);
@@ -56,9 +59,10 @@ std::vector<float> Surrogate::evaluate(const std::vector<float>& inputs, const s
   }
   for (std::size_t s = 0; s < static_count; ++s)
     for (std::size_t cell = 0; cell < cells_; ++cell) x[cell * stride + input_count + s] = statics[s * cells_ + cell];
+  network_->load_input(x);
   network_->forward();
   const int output_stride = network_->output_stride();
-  prediction_.assign(network_->output(), network_->output() + cells_ * output_stride);
+  network_->copy_output(prediction_.data());
   if (!frames_.empty()) frames_.to_cartesian(prediction_.data(), network_->images(), output_stride, kTargetVector);
   const std::size_t outputs = model_.targets.size();
   std::vector<float> result(outputs * cells_);

@@ -43,7 +43,7 @@ class Surrogate {
   std::size_t cells_ = 0;  ///< owned by this rank
   PanelFrames frames_;
   std::unique_ptr<Network<float>> network_;
-  std::vector<float> prediction_;
+  std::vector<float> input_, prediction_;  ///< the network's, on the host
 };
 
 }  // namespace tramontane
