@@ -6,13 +6,14 @@ import torch.nn.functional as F
 
 
 class Halo:
-    """Fill of ghost cells: (samples, tiles, T, T, C) to (samples, tiles, T + 2, T + 2, C).
+    """Fill of ghost cells: (samples, tiles, T, T, C) to (samples, tiles, T + 2 b, T + 2 b, C) with border b.
 
     `gather` takes every padded cell by one index_select; `edges` copies the interior and takes the ghosts alone. Both
     are linear; their adjoints, written out, add up what the ghosts bring home."""
 
     def __init__(self, description, tiles):
-        self.size, self.padded, self.tiles = description["size"], description["padded_size"], tiles
+        self.size, self.border, self.tiles = description["size"], description["border"], tiles
+        self.padded = self.size + 2 * self.border
         self.cells = tiles * self.size**2
         source, means = description["source"], description["means"]
         self.source = torch.tensor(source)
@@ -20,9 +21,9 @@ class Halo:
         self.mean_first = torch.tensor([a for _, a, _ in means])
         self.mean_second = torch.tensor([b for _, _, b in means])
         is_mean = {row for row, _, _ in means}
-        side = self.padded
-        ghosts = [row for row in range(tiles * side**2)
-                  if row % side in (0, side - 1) or row // side % side in (0, side - 1)]
+        side, inner = self.padded, range(self.border, self.border + self.size)
+        ghosts = [row for row in range(tiles * side**2) if row % side not in inner or row // side % side not in inner]
+        self.interior = slice(self.border, self.border + self.size)
         self.ghost_rows = torch.tensor([row for row in ghosts if row not in is_mean])
         self.ghost_cells = torch.tensor([source[row] for row in ghosts if row not in is_mean])
 
@@ -33,7 +34,7 @@ class Halo:
             padded = flat.index_select(1, self.source)
         else:
             padded = x.new_empty(samples, self.tiles, self.padded, self.padded, channels)
-            padded[:, :, 1:-1, 1:-1] = x
+            padded[:, :, self.interior, self.interior] = x
             padded = padded.view(samples, -1, channels)
             padded.index_copy_(1, self.ghost_rows, flat.index_select(1, self.ghost_cells))
         if len(self.mean_rows):
@@ -44,7 +45,7 @@ class Halo:
     def adjoint(self, g):
         samples, channels = g.shape[0], g.shape[-1]
         flat = g.reshape(samples, -1, channels)
-        x = g[:, :, 1:-1, 1:-1].contiguous().view(samples, self.cells, channels)
+        x = g[:, :, self.interior, self.interior].contiguous().view(samples, self.cells, channels)
         x.index_add_(1, self.ghost_cells, flat.index_select(1, self.ghost_rows))
         if len(self.mean_rows):
             half = 0.5 * flat.index_select(1, self.mean_rows)
@@ -92,52 +93,64 @@ class Network(torch.nn.Module):
     def __init__(self, description, way="edges"):
         super().__init__()
         self.description, self.way = description, way
-        self.halos = [Halo(h, description["tiles"]) for h in description["halos"]]
-        self.convolutions = torch.nn.ModuleList()
+        self.halos = {name: Halo(h, description["tiles"]) for name, h in description["halos"].items()}
+        self.layers = torch.nn.ModuleList()
         for node in description["nodes"]:
-            self.convolutions.append(torch.nn.Conv2d(node["in"], node["out"], node["kernel"])
-                                     .to(memory_format=torch.channels_last))
+            if node["kind"] == "convolution":
+                layer = torch.nn.Conv2d(node["in"], node["out"], node["kernel"], dilation=node["dilation"])
+                self.layers.append(layer.to(memory_format=torch.channels_last))
+            elif node["kind"] == "addition":
+                self.layers.append(torch.nn.Identity())
+            else:
+                raise ValueError(f"layer {node['name']} is of a kind that has no counterpart here: {node['kind']}")
+
+    def _blocks(self):
+        """(parameter, its place in the flat buffer) of each block; weights lie as (kernel, kernel, in, out)."""
+        for node, layer in zip(self.description["nodes"], self.layers):
+            for block in node["blocks"]:
+                parameter = layer.weight if len(block["shape"]) == 4 else layer.bias
+                yield parameter, block["shape"], slice(block["offset"], block["offset"] + block["size"])
 
     def load(self, parameters):
-        """Takes over a flat buffer of parameters: weights (kernel, kernel, in, out) and bias of each node."""
+        """Takes over a flat buffer of parameters."""
         flat = torch.as_tensor(parameters)
         with torch.no_grad():
-            for node, layer in zip(self.description["nodes"], self.convolutions):
-                k, i, o = node["kernel"], node["in"], node["out"]
-                weights = flat[node["weights"]:node["weights"] + k * k * i * o].view(k, k, i, o)
-                layer.weight.copy_(weights.permute(3, 2, 0, 1))
-                layer.bias.copy_(flat[node["bias"]:node["bias"] + o])
+            for parameter, shape, place in self._blocks():
+                values = flat[place].view(shape)
+                parameter.copy_(values.permute(3, 2, 0, 1) if len(shape) == 4 else values)
 
     def flat(self, of):
-        """Parameters, or what `of` makes of each (its gradient), laid out as the flat buffer."""
+        """What `of` makes of each parameter, its gradient for example, laid out as the flat buffer."""
         out = torch.zeros(self.description["parameters"], dtype=next(self.parameters()).dtype)
-        for node, layer in zip(self.description["nodes"], self.convolutions):
-            weights = of(layer.weight).permute(2, 3, 1, 0).reshape(-1)
-            out[node["weights"]:node["weights"] + weights.numel()] = weights
-            out[node["bias"]:node["bias"] + node["out"]] = of(layer.bias)
+        for parameter, shape, place in self._blocks():
+            values = of(parameter)
+            out[place] = (values.permute(2, 3, 1, 0) if len(shape) == 4 else values).reshape(-1)
         return out
 
     def forward(self, x):
         samples, tiles = x.shape[0], x.shape[1]
         slope, cap = self.description["slope"], self.description["cap"]
         outputs = []
-        for node, layer in zip(self.description["nodes"], self.convolutions):
-            parts = [self._linked(x if s["node"] < 0 else outputs[s["node"]], s["link"], node["kernel"])
-                     for s in node["sources"]]
-            cells = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
-            if node["kernel"] > 1:
-                halo = self.halos[node["level"]]
-                cells = (halo.fill(cells, "gather") if self.way == "autograd" else _Fill.apply(cells, halo, self.way))
-            y = layer(cells.flatten(0, 1).permute(0, 3, 1, 2))
+        for node, layer in zip(self.description["nodes"], self.layers):
+            parts = [self._linked(x if s["node"] < 0 else outputs[s["node"]], s["link"]) for s in node["sources"]]
+            if node["kind"] == "addition":
+                y = parts[0] + parts[1]
+            else:
+                cells = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+                if node["halo"]:
+                    halo = self.halos[node["halo"]]
+                    cells = (halo.fill(cells, "gather") if self.way == "autograd"
+                             else _Fill.apply(cells, halo, self.way))
+                y = layer(cells.flatten(0, 1).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).unflatten(0, (samples, tiles))
             if node["active"]:
                 y = (F.leaky_relu(y, slope).clamp(max=cap) if self.way == "autograd"
                      else _Activation.apply(y, slope, cap))
-            outputs.append(y.permute(0, 2, 3, 1).unflatten(0, (samples, tiles)))
+            outputs.append(y)
         return outputs[-1]
 
     @staticmethod
-    def _linked(cells, link, kernel):
-        if kernel == 1 or link == "halo":
+    def _linked(cells, link):
+        if link == "halo":
             return cells
         images = cells.flatten(0, 1).permute(0, 3, 1, 2)
         images = (F.avg_pool2d(images, 2) if link == "pool_halo"

@@ -15,8 +15,7 @@ WAYS = ("edges", "gather", "compiled")
 def activation_bytes(description, precision):
     """Rough memory of one sample's activations and gradients in training."""
     size = 2 if precision == "bf16" else 4
-    numbers = sum(len(description["halos"][node["level"]]["source"]) * (2 * node["in"] + 3 * node["out"])
-                  for node in description["nodes"])
+    numbers = sum(node["cells"] * (2 * node["in"] + 3 * node["out"]) for node in description["nodes"])
     return size * numbers
 
 

@@ -78,8 +78,6 @@ void write_case(const std::filesystem::path& folder, const std::string& backend)
   write(folder / "output.f32", output);
   write(folder / "weight.f32", weight);
   nlohmann::json description = testing::describe_network(spec);
-  for (const ParameterBlock& block : graph.blocks)
-    description["blocks"].push_back({{"name", block.name}, {"offset", block.offset}, {"size", block.size}});
   description["loss"] = loss;
   description["samples"] = samples;
   std::ofstream(folder / "case.json") << description.dump();

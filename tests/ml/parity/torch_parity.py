@@ -35,7 +35,7 @@ def main():
         case = json.loads((folder / "case.json").read_text())
         arrays = {name: torch.from_numpy(numpy.fromfile(folder / f"{name}.f32", numpy.float32))
                   for name in ("parameters", "gradient", "input", "target", "output", "weight")}
-    size, tiles, samples = case["halos"][0]["size"], case["tiles"], case["samples"]
+    size, tiles, samples = case["n"], case["tiles"], case["samples"]
     cells = (samples, tiles, size, size)
     found = {}
     # Both ways of filling halos, and adjoints by PyTorch itself: a mistake in one does not hide in the other.
@@ -49,7 +49,7 @@ def main():
         gradient = network.flat(lambda parameter: parameter.grad)
         found[f"output, {way}"] = relative(arrays["output"], output.detach().reshape(-1))
         found[f"loss, {way}"] = abs(case["loss"] - loss.item()) / loss.item()
-        for block in case["blocks"]:
+        for block in (block for node in case["nodes"] for block in node["blocks"]):
             part = slice(block["offset"], block["offset"] + block["size"])
             found[f"gradient of {block['name']}, {way}"] = relative(arrays["gradient"][part], gradient[part])
     print(f"PyTorch {torch.__version__}, back end {backend}: largest relative differences")
