@@ -99,8 +99,7 @@ std::shared_ptr<Backend<Scalar>> make_backend(const std::string& name) {
   if (name == "stub") return std::make_shared<SimpleBackend<Scalar, StubConvolution>>(name, Memory::host);
   if (name == "onednn" || name == "auto") {
     if constexpr (std::is_same_v<Scalar, double>)
-      throw InputError(
-          fmt::format("the network back end '{}' has no double precision: use 'reference'", name));
+      throw InputError(fmt::format("the network back end '{}' has no double precision: use 'reference'", name));
     else
       return make_onednn_backend<Scalar>();
   }

@@ -2,8 +2,8 @@
 //   --describe           prints the network (tests/ml/network_description.hpp) and ends
 //   --convolutions       prints what the cores reach in 3 x 3 convolutions alone, and ends
 //   otherwise            reads commands from standard input and answers each with a line, until the input ends:
-//                        train K, infer K, layers K: K repeats of a training step, of an evaluation of the batch, and
-//                        of the two passes taken apart by kind of work
+//                        train K, infer K, surrogate K, layers K: K repeats of a training step, of the network on the
+//                        samples of a batch, of the surrogate on one sphere, and of a step's two passes by kind of work
 // Being asked in turns with another program, on a machine that others use too, both see the same neighbours.
 #include <mpi.h>
 
@@ -50,7 +50,7 @@ void measure_convolutions(const Arguments& a) {
         const ConvolutionExtents e{images, size, size, 3, channels, channels, channels, channels};
         auto layer = make_backend<Scalar>("onednn")->convolution({e, Activation::linear});
         auto x = testing::noise<Scalar>(e.x_at(images, 0, 0), 1), y = testing::noise<Scalar>(e.y_at(images, 0, 0), 2);
-        auto weights = testing::noise<Scalar>(9 * channels * channels, 3), bias = testing::noise<Scalar>(channels, 4);
+        auto weights = testing::noise<float>(9 * channels * channels, 3), bias = testing::noise<float>(channels, 4);
         auto weights_gradient = weights, bias_gradient = bias;
         layer->set_weights(weights.data(), bias.data());
         const double flops = 2.0 * 9 * channels * channels * images * size * size;
@@ -122,36 +122,66 @@ class Bench {
     return answer;
   }
 
-  /// The surrogate as the solver calls it, one sphere after the other, physical units in and out.
+  /// The network on one sample after the other, all tiles of it.
   nlohmann::ordered_json infer(int repeats) {
-    if (!surrogate_)
-      surrogate_ = std::make_unique<Surrogate>(trainer_->model(), Tiling(a_.n, 1, 1), MPI_COMM_SELF, "onednn");
-    return repeat("infer", repeats, [&] {
-      for (const Sample& s : samples_) answer_ = surrogate_->evaluate(s.input, statics_.values);
+    return with_precision([&]<class Scalar>(Scalar) {
+      const auto network = make_network(make_backend<Scalar>("onednn"));
+      return repeat("infer", repeats, [&] {
+        for (std::size_t k = 0; k < samples_.size(); ++k) network->forward();
+      });
     });
+  }
+
+  /// The surrogate as a solver on one rank calls it: one sphere in single precision, physical units in and out.
+  nlohmann::ordered_json surrogate(int repeats) {
+    Surrogate surrogate(trainer_->model(), Tiling(a_.n, 1, 1), MPI_COMM_SELF, "onednn");
+    auto evaluate = [&] { answer_ = surrogate.evaluate(samples_[0].input, statics_.values); };
+    evaluate();
+    return repeat("surrogate", repeats, evaluate);
   }
 
   /// Forward and backward pass of one sample after the other, by kind, in processor time: what is no convolution moves
   /// cells about.
   nlohmann::ordered_json layers(int repeats) {
-    const NetworkGraph graph = build_graph(a_.spec());
+    return with_precision([&]<class Scalar>(Scalar) { return layers_of<Scalar>(repeats); });
+  }
+
+ private:
+  template <class Work>
+  nlohmann::ordered_json with_precision(const Work& work) const {
+    return a_.precision == "bf16" ? work(Bfloat16()) : work(float());
+  }
+
+  template <class Scalar>
+  std::unique_ptr<Network<Scalar>> make_network(std::shared_ptr<Backend<Scalar>> backend) {
     const Tiling grid(a_.n, 1, 1);
+    auto network = std::make_unique<Network<Scalar>>(build_graph(a_.spec()), std::move(backend),
+                                                     std::make_shared<LocalHalo<Scalar>>(grid, 1), false);
+    parameters_ = trainer_->state().parameters;
+    network->set_parameters(parameters_.data());
+    testing::fill_input(*network, grid.cell_count(), 1);
+    network->forward();
+    return network;
+  }
+
+  template <class Scalar>
+  nlohmann::ordered_json layers_of(int repeats) {
     ConvolutionSeconds seconds;
-    auto halo = std::make_shared<LocalHalo<float>>(grid, 1);
-    Network<float> network(graph, std::make_shared<TimedBackend<float>>(make_backend<float>("onednn"), seconds), halo,
-                           false);
-    NetworkGradient<float> gradient(network, halo);
-    const std::vector<float> parameters = trainer_->state().parameters;
-    std::vector<float> sum(graph.parameters());
-    testing::fill_input(network, grid.cell_count(), 1);
-    const int passes = static_cast<int>(samples_.size());
+    auto halo = std::make_shared<LocalHalo<Scalar>>(Tiling(a_.n, 1, 1), 1);
+    Network<Scalar> network(build_graph(a_.spec()),
+                            std::make_shared<TimedBackend<Scalar>>(make_backend<Scalar>("onednn"), seconds), halo,
+                            false);
+    NetworkGradient<Scalar> gradient(network, halo);
+    parameters_ = trainer_->state().parameters;
+    std::vector<float> sum(parameters_.size());
+    testing::fill_input(network, network.cells(), 1);
     double forward = 0, backward = 0;
     auto pass = [&] {
-      network.set_parameters(parameters.data());
-      for (int k = 0; k < passes; ++k) {
+      network.set_parameters(parameters_.data());
+      for (std::size_t k = 0; k < samples_.size(); ++k) {
         const double began = processor_seconds();
         network.forward();
-        std::copy_n(network.output(), grid.cell_count() * network.output_stride(), gradient.output_gradient());
+        std::copy_n(network.output(), network.cells() * network.output_stride(), gradient.output_gradient());
         const double between = processor_seconds();
         gradient.backward(sum.data());
         forward += between - began;
@@ -172,7 +202,6 @@ class Bench {
     return answer;
   }
 
- private:
   static int world_size() {
     int size = 1;
     MPI_Comm_size(MPI_COMM_WORLD, &size);
@@ -202,7 +231,7 @@ class Bench {
   std::vector<Sample> samples_;
   std::vector<const Sample*> batch_;
   std::unique_ptr<Trainer> trainer_;
-  std::unique_ptr<Surrogate> surrogate_;
+  std::vector<float> parameters_;
   std::vector<float> answer_;
 };
 
@@ -229,17 +258,22 @@ void serve(const Arguments& a) {
       print(bench.train(repeats));
     else if (repeats > 0 && what == "infer")
       print(bench.infer(repeats));
+    else if (repeats > 0 && what == "surrogate")
+      print(bench.surrogate(repeats));
     else if (repeats > 0 && what == "layers")
       print(bench.layers(repeats));
     else
-      throw InputError("unknown command '" + line + "': train, infer or layers, and a number");
+      throw InputError("unknown command '" + line + "': train, infer, surrogate or layers, and a number");
   }
 }
 
 void bench(const Arguments& a) {
-  if (a.precision != "f32") throw InputError("unknown precision '" + a.precision + "'");
+  const bool is_bf16 = a.precision == "bf16";
+  if (!is_bf16 && a.precision != "f32") throw InputError("unknown precision '" + a.precision + "': f32 or bf16");
   if (a.describe)
     print(testing::describe_network(a.spec()));
+  else if (a.convolutions && is_bf16)
+    measure_convolutions<Bfloat16>(a);
   else if (a.convolutions)
     measure_convolutions<float>(a);
   else

@@ -27,9 +27,10 @@ class TimedBackend final : public Backend<Scalar> {
  private:
   class Timed final : public Convolution<Scalar> {
    public:
+    using Parameter = ParameterOf<Scalar>;
     Timed(std::unique_ptr<Convolution<Scalar>> inner, ConvolutionSeconds& seconds)
         : inner_(std::move(inner)), seconds_(seconds) {}
-    void set_weights(const Scalar* weights, const Scalar* bias) override {
+    void set_weights(const Parameter* weights, const Parameter* bias) override {
       timed(seconds_.weights, [&] { inner_->set_weights(weights, bias); });
     }
     void forward(const Scalar* x, Scalar* y) override {
@@ -38,7 +39,7 @@ class TimedBackend final : public Backend<Scalar> {
     void backward_data(const Scalar* dy, Scalar* dx) override {
       timed(seconds_.backward_data, [&] { inner_->backward_data(dy, dx); });
     }
-    void backward_weights(const Scalar* x, const Scalar* dy, Scalar* dweights, Scalar* dbias) override {
+    void backward_weights(const Scalar* x, const Scalar* dy, Parameter* dweights, Parameter* dbias) override {
       timed(seconds_.backward_weights, [&] { inner_->backward_weights(x, dy, dweights, dbias); });
     }
 

@@ -37,12 +37,12 @@ inline nlohmann::json describe_network(const NetworkSpec& spec) {
     for (const NetworkSource& s : node.sources) sources.push_back({{"node", s.node}, {"link", link_name(s.link)}});
     for (int b = node.first_block; b < node.first_block + node.block_count; ++b) {
       const ParameterBlock& block = graph.blocks[b];
-      blocks.push_back(
-          {{"name", block.name}, {"shape", block.shape}, {"offset", block.offset}, {"size", block.size}});
+      blocks.push_back({{"name", block.name}, {"shape", block.shape}, {"offset", block.offset}, {"size", block.size}});
     }
     const int border = layer_kind(node.kind).border(node);
     const std::string halo = std::to_string(node.level) + "/" + std::to_string(border);
-    if (border > 0 && !halos.contains(halo)) halos[halo] = describe_halo(grid.at_resolution(spec.n >> node.level), border);
+    if (border > 0 && !halos.contains(halo))
+      halos[halo] = describe_halo(grid.at_resolution(spec.n >> node.level), border);
     nodes.push_back({{"name", node.name},
                      {"kind", node.kind},
                      {"kernel", node.attributes.kernel},
