@@ -12,7 +12,7 @@ namespace tramontane {
 #define TRAMONTANE_DEVICE_LAYOUT
 #endif
 
-/// Type of states, tendencies and tables of the solver; geometry is computed in double and rounded once.
+/// Type of states, tendencies and tables of the solver (kernels/precision.hpp); geometry is in double, rounded once.
 #if defined(TRAMONTANE_SINGLE)
 using Real = float;
 #else

@@ -24,7 +24,9 @@ enum class RandomStream : std::uint32_t {
   initial_weights = 1,
   reservoir_draw = 2,
   reservoir_eviction = 3,
-  self_test = 4
+  self_test = 4,
+  epoch_order = 5,
+  held_out_months = 6
 };
 
 inline std::uint64_t random_bits(std::uint64_t seed, RandomStream stream, std::uint64_t counter) {

@@ -175,7 +175,13 @@ json description(const Model& m) {
             {"width", s.width},
             {"levels", s.levels},
             {"n", s.n},
-            {"tiles_per_edge", s.tiles_per_edge}}},
+            {"tiles_per_edge", s.tiles_per_edge},
+            {"blocks", s.blocks},
+            {"dilations", s.dilations},
+            {"expansion", s.expansion},
+            {"norm", s.norm},
+            {"groups", s.groups},
+            {"kernels", s.kernels}}},
           {"inputs", to_json(m.inputs)},
           {"targets", to_json(m.targets)},
           {"statics", to_json(m.statics)},
@@ -192,6 +198,14 @@ void apply_description(const json& d, Model& m) {
   const json& s = d.at("network");
   m.network = {s.at("type"),   s.at("inputs"), s.at("outputs"),       s.at("width"),
                s.at("levels"), s.at("n"),      s.at("tiles_per_edge")};
+  // Files from before these were written hold networks that have them as NetworkSpec sets them.
+  NetworkSpec& n = m.network;
+  n.blocks = s.value("blocks", n.blocks);
+  n.dilations = s.value("dilations", n.dilations);
+  n.expansion = s.value("expansion", n.expansion);
+  n.norm = s.value("norm", n.norm);
+  n.groups = s.value("groups", n.groups);
+  n.kernels = s.value("kernels", n.kernels);
   m.inputs = variables_from(d.at("inputs"));
   m.targets = variables_from(d.at("targets"));
   m.statics = variables_from(d.at("statics"));

@@ -53,6 +53,43 @@ void Network<Scalar>::load_parameters(const Parameter* host) {
 }
 
 template <class Scalar>
+void Network<Scalar>::set_input_transform(std::function<void(Scalar*)> transform) {
+  input_transform_ = std::move(transform);
+  Step& first = steps_[0];
+  if (first.arrays.border > 1)
+    throw InputError("the first layer's halo is wider than the input's transformation knows: give it no dilation");
+  if (first.arrays.border == 1 || first.x.size() > 0) return;
+  const int size = first.arrays.size, padded = size + 2;
+  CellTable inner;
+  inner.columns = images_ * padded * padded;
+  for (int image = 0; image < images_; ++image)
+    for (int j = 1; j <= size; ++j)
+      for (int i = 1; i <= size; ++i) {
+        inner.source.push_back((image * padded + j) * padded + i);
+        inner.weight.push_back(1);
+        inner.row_begin.push_back(static_cast<int>(inner.source.size()));
+      }
+  inner_cells_ = GatherTable(inner, memory());
+  padded_input_ =
+      MemoryBuffer<Scalar>("padded network input", static_cast<std::size_t>(inner.columns) * input_stride_, memory());
+  first.x = MemoryBuffer<Scalar>("transformed network input", input_.size(), memory());
+  first.sources[0] = first.x.data();
+}
+
+template <class Scalar>
+void Network<Scalar>::transform_inner_cells() {
+  const ChannelRange all{input_stride_, 0, input_stride_};
+  halo_->fill(CellLink::halo, 0, input_.data(), all, padded_input_.data(), all);
+  input_transform_(padded_input_.data());
+  GatherArguments<Scalar> a;
+  a.source = padded_input_.data();
+  a.target = steps_[0].x.data();
+  a.source_stride = a.target_stride = a.channels = input_stride_;
+  a.local_cells = inner_cells_.columns();
+  in_space(memory(), [&](auto space) { gather_rows<decltype(space)>(inner_cells_.view(), a); });
+}
+
+template <class Scalar>
 void Network<Scalar>::forward() {
   for (std::size_t k = 0; k < steps_.size(); ++k) {
     const NetworkNode& node = graph_.nodes[k];
@@ -66,6 +103,8 @@ void Network<Scalar>::forward() {
         offset += count;
       }
       if (k == 0 && input_transform_) input_transform_(step.x.data());
+    } else if (k == 0 && input_transform_) {
+      transform_inner_cells();
     }
     step.layer->forward(step.sources, step.y.data());
   }

@@ -48,9 +48,10 @@ class Network {
   void load_parameters(const Parameter* host);
   void forward();
 
-  /// Called on the padded input (images, T + 2, T + 2, input_stride()) of the first layer, which must be a 3 x 3
-  /// convolution without dilation, after its halo was filled. The pointer is into memory().
-  void set_input_transform(std::function<void(Scalar*)> transform) { input_transform_ = std::move(transform); }
+  /// Called on the padded input (images, T + 2, T + 2, input_stride()) of the first layer after its halo was filled.
+  /// The pointer is into memory(). Of a first layer without a border only the inner cells are used. Throws InputError
+  /// if its border is wider.
+  void set_input_transform(std::function<void(Scalar*)> transform);
 
   /// Name of the first layer whose output is not finite, or "".
   std::string first_layer_not_finite() const;
@@ -65,6 +66,7 @@ class Network {
     MemoryBuffer<Scalar> y;
     std::vector<const Scalar*> sources;  ///< what the layer reads
   };
+  void transform_inner_cells();
   const Scalar* node_output(int node) const { return node < 0 ? input_.data() : steps_[node].y.data(); }
   int node_stride(int node) const { return node < 0 ? input_stride_ : steps_[node].arrays.out_stride; }
   int node_channels(int node) const { return node < 0 ? input_stride_ : graph_.nodes[node].out_channels; }
@@ -77,6 +79,8 @@ class Network {
   MemoryBuffer<Parameter> own_parameters_;
   std::vector<Step> steps_;  ///< one a node
   std::function<void(Scalar*)> input_transform_;
+  MemoryBuffer<Scalar> padded_input_;  ///< where a first layer without a border has its input transformed
+  GatherTable inner_cells_;            ///< from there to the layer's own input, one sphere's tiles at a time
 };
 
 /// Gradient of a scalar with respect to all parameters, for a network whose tiles are all local.

@@ -20,6 +20,12 @@ struct NetworkSpec {
   int levels = 3;  ///< levels of the U-Net, hidden layers of the MLP
   int n = 0;       ///< cells per panel edge
   int tiles_per_edge = 1;
+  int blocks = 6;                          ///< of the convnext
+  std::vector<int> dilations = {1, 2, 4};  ///< of its blocks, in turn
+  int expansion = 2;                       ///< channels inside a block over width
+  std::string norm = "none";               ///< none, layer or group: normalisation of each cell over its channels
+  int groups = 4;                          ///< of channels, with norm group
+  std::string kernels = "shared";          ///< shared by the panels, or polar: two panels have their own
   bool operator==(const NetworkSpec&) const = default;
 };
 
@@ -31,8 +37,10 @@ struct NetworkSource {
 
 /// What the layer kinds are told; each kind says which of these it knows.
 struct LayerAttributes {
-  int kernel = 1;    ///< edge of a convolution's kernel, 1 or 3
-  int dilation = 1;  ///< cells from one tap of the kernel to the next
+  int kernel = 1;      ///< edge of a convolution's kernel, 1 or 3
+  int dilation = 1;    ///< cells from one tap of a convolution's kernel to the next
+  bool polar = false;  ///< a convolution has kernels of its own for the two panels at the poles
+  int groups = 1;      ///< of channels that a normalisation takes together
   bool operator==(const LayerAttributes&) const = default;
 };
 

@@ -6,16 +6,28 @@
 #include <cmath>
 #include <numbers>
 
-#include "kernels/network_optimiser.hpp"
+#include "kernels/errors.hpp"
+#include "kernels/ordered_sum.hpp"
 
 namespace tramontane {
 
-Optimiser::Optimiser(const NetworkGraph& graph, OptimiserOptions options, std::vector<float> parameters)
-    : graph_(graph), options_(options) {
-  state_.average = parameters;
-  state_.first_moment.assign(parameters.size(), 0.0f);
-  state_.second_moment.assign(parameters.size(), 0.0f);
-  state_.parameters = std::move(parameters);
+Optimiser::Optimiser(const NetworkGraph& graph, OptimiserOptions options, const std::vector<float>& parameters,
+                     Memory memory)
+    : size_(graph.parameters()),
+      options_(options),
+      parameters_("parameters", size_, memory),
+      first_moment_("first moment", size_, memory),
+      second_moment_("second moment", size_, memory),
+      average_("average of the parameters", size_, memory),
+      decays_("weights that decay", size_, memory),
+      workspace_("workspace of the norm", ordered_sums_workspace(1, size_), memory),
+      status_("status of the step", 1, memory) {
+  std::vector<unsigned char> decays(size_, 0);
+  for (const ParameterBlock& block : graph.blocks)
+    std::fill_n(decays.begin() + static_cast<std::ptrdiff_t>(block.offset), block.size, block.decays ? 1 : 0);
+  decays_.copy_from_host(decays.data(), size_);
+  parameters_.copy_from_host(parameters.data(), size_);
+  average_.copy_from_host(parameters.data(), size_);
 }
 
 double Optimiser::learning_rate(std::int64_t step) const {
@@ -27,54 +39,82 @@ double Optimiser::learning_rate(std::int64_t step) const {
   return o.learning_rate * (o.floor_fraction + (1 - o.floor_fraction) * shape);
 }
 
-double Optimiser::gradient_norm(const std::vector<float>& gradient, std::string& culprit) const {
-  culprit.clear();
-  double total = 0;
-  for (const ParameterBlock& block : graph_.blocks) {
-    // Eight partial sums in a fixed pattern: as reproducible as one, and vectorised.
-    double partial[8] = {};
-    const float* g = gradient.data() + block.offset;
-    std::size_t k = 0;
-    for (; k + 8 <= block.size; k += 8)
-      for (int lane = 0; lane < 8; ++lane) partial[lane] += static_cast<double>(g[k + lane]) * g[k + lane];
-    for (; k < block.size; ++k) partial[0] += static_cast<double>(g[k]) * g[k];
-    double sum = 0;
-    for (double p : partial) sum += p;
-    if (!std::isfinite(sum) && culprit.empty()) culprit = block.name;
-    total += sum;
-  }
-  return std::sqrt(total);
+void Optimiser::clip(const float* reduced) {
+  in_space(status_.memory(), [&](auto space) {
+    using Space = decltype(space);
+    ordered_sums<Space>(1, size_, SquaresOfElements{reduced + kExactStatus}, workspace_.data(),
+                        &status_.data()->norm_squared);
+    judge_step<Space>(step_ + 1, options_.clip_norm, reduced, status_.data());
+  });
 }
 
-void Optimiser::update(const std::vector<float>& gradient, double norm) {
+void Optimiser::update(const float* reduced) {
   const OptimiserOptions& o = options_;
-  const double t = static_cast<double>(++state_.step);
+  const double t = static_cast<double>(++step_);
   AdamwStep step{};
-  step.learning_rate = static_cast<float>(learning_rate(state_.step));
+  step.learning_rate = static_cast<float>(learning_rate(step_));
   step.beta1 = static_cast<float>(o.beta1);
   step.beta2 = static_cast<float>(o.beta2);
   step.epsilon = static_cast<float>(o.epsilon);
   step.first_correction = static_cast<float>(1 / (1 - std::pow(o.beta1, t)));
   step.second_correction = static_cast<float>(1 / (1 - std::pow(o.beta2, t)));
-  step.gradient_scale = static_cast<float>(o.clip_norm > 0 && norm > o.clip_norm ? o.clip_norm / norm : 1.0);
+  step.weight_decay = static_cast<float>(o.weight_decay);
   step.average_decay = static_cast<float>(std::min(o.average_decay, (1 + t) / (10 + t)));
-  for (const ParameterBlock& block : graph_.blocks) {
-    step.weight_decay = static_cast<float>(block.decays ? o.weight_decay : 0.0);
-    adamw_update<Kokkos::DefaultHostExecutionSpace>(step, block.offset, block.offset + block.size, gradient.data(),
-                                                    state_.parameters.data(), state_.first_moment.data(),
-                                                    state_.second_moment.data(), state_.average.data());
-  }
+  const AdamwBuffers buffers{reduced + kExactStatus, decays_.data(),        parameters_.data(),
+                             first_moment_.data(),   second_moment_.data(), average_.data()};
+  in_space(status_.memory(), [&](auto space) { adamw_update<decltype(space)>(step, size_, status_.data(), buffers); });
 }
 
-void Optimiser::restore(OptimiserState state) {
-  const std::size_t size = graph_.parameters();
-  if (state.parameters.size() != size || state.first_moment.size() != size || state.second_moment.size() != size ||
-      state.average.size() != size)
+StepStatus Optimiser::peek_status() const {
+  StepStatus status;
+  status_.copy_to_host(&status, 1);
+  return status;
+}
+
+StepStatus Optimiser::read_status() {
+  const StepStatus status = peek_status();
+  if (status.failed_step != 0) {
+    step_ = status.failed_step - 1;
+    const StepStatus fresh;
+    status_.copy_from_host(&fresh, 1);
+  }
+  return status;
+}
+
+OptimiserState Optimiser::state() const {
+  OptimiserState state;
+  state.step = step_;
+  auto read = [&](const MemoryBuffer<float>& buffer, std::vector<float>& to) {
+    to.resize(size_);
+    buffer.copy_to_host(to.data(), size_);
+  };
+  read(parameters_, state.parameters);
+  read(first_moment_, state.first_moment);
+  read(second_moment_, state.second_moment);
+  read(average_, state.average);
+  return state;
+}
+
+std::vector<float> Optimiser::average_on_host() const {
+  std::vector<float> average(size_);
+  average_.copy_to_host(average.data(), size_);
+  return average;
+}
+
+void Optimiser::restore(const OptimiserState& state) {
+  if (state.parameters.size() != size_ || state.first_moment.size() != size_ || state.second_moment.size() != size_ ||
+      state.average.size() != size_)
     throw InputError(
         fmt::format("the optimiser's checkpoint holds {} parameters, the network of this run has {}: "
                     "restart with the deck that wrote it",
-                    state.parameters.size(), size));
-  state_ = std::move(state);
+                    state.parameters.size(), size_));
+  step_ = state.step;
+  const StepStatus fresh;
+  status_.copy_from_host(&fresh, 1);
+  parameters_.copy_from_host(state.parameters.data(), size_);
+  first_moment_.copy_from_host(state.first_moment.data(), size_);
+  second_moment_.copy_from_host(state.second_moment.data(), size_);
+  average_.copy_from_host(state.average.data(), size_);
 }
 
 }  // namespace tramontane

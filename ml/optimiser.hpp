@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/network_optimiser.hpp"
+#include "ml/memory.hpp"
 #include "ml/network_graph.hpp"
 
 namespace tramontane {
@@ -27,30 +29,48 @@ struct OptimiserState {
   bool operator==(const OptimiserState&) const = default;
 };
 
+/// Flat buffers of parameters, moments and average in the network's memory. Nothing here waits for a device but what
+/// says that it reads.
 class Optimiser {
  public:
-  Optimiser(const NetworkGraph& graph, OptimiserOptions options, std::vector<float> parameters);
+  Optimiser(const NetworkGraph& graph, OptimiserOptions options, const std::vector<float>& parameters,
+            Memory memory = Memory::host);
 
-  const std::vector<float>& parameters() const { return state_.parameters; }
-  const std::vector<float>& average() const { return state_.average; }
-  std::int64_t step() const { return state_.step; }
+  /// In the network's memory, as graph.blocks lays them out.
+  const float* parameters() const { return parameters_.data(); }
+  const float* average() const { return average_.data(); }
+  /// Steps taken; those after a failed one, of which the host has not heard yet, included.
+  std::int64_t step() const { return step_; }
   /// Learning rate of the step with number `step`, counted from 1.
   double learning_rate(std::int64_t step) const;
 
-  /// Euclidean norm of the gradient, blocks summed in order in double precision. If it is not finite, `culprit` names
-  /// the first block with such a value.
-  double gradient_norm(const std::vector<float>& gradient, std::string& culprit) const;
-  /// One step, the gradient scaled so that its norm is at most clip_norm.
-  void update(const std::vector<float>& gradient, double norm);
+  /// Takes the norm of the mean gradient, in a fixed order and in double precision, and decides how it is clipped and
+  /// whether the step may be taken at all. `reduced` (network's memory) holds kExactStatus status elements, then the
+  /// gradient.
+  void clip(const float* reduced);
+  /// One step with that gradient; after a failed step nothing changes any more until the status is read.
+  void update(const float* reduced);
 
-  const OptimiserState& state() const { return state_; }
+  /// Reads what became of the steps since the last call: waits for them. A failed step is undone: step() is then the
+  /// number of the last good one.
+  StepStatus read_status();
+  /// The same without forgetting a failure.
+  StepStatus peek_status() const;
+
+  /// Reads the buffers.
+  OptimiserState state() const;
+  std::vector<float> average_on_host() const;
   /// Throws InputError when the sizes do not fit the network.
-  void restore(OptimiserState state);
+  void restore(const OptimiserState& state);
 
  private:
-  NetworkGraph graph_;
+  std::size_t size_;
   OptimiserOptions options_;
-  OptimiserState state_;
+  std::int64_t step_ = 0;
+  MemoryBuffer<float> parameters_, first_moment_, second_moment_, average_;
+  MemoryBuffer<unsigned char> decays_;  ///< 1 where weight decay applies
+  MemoryBuffer<double> workspace_;      ///< of the norm
+  MemoryBuffer<StepStatus> status_;     ///< one
 };
 
 }  // namespace tramontane

@@ -2,71 +2,54 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
+#include "kernels/panel_turns.hpp"
 
 namespace tramontane {
 
-PanelFrames::PanelFrames(const Tiling& grid, const PanelAxesTable& axes, int first, int count)
-    : tiles_(count), size_(grid.tile_cells()) {
-  const std::size_t extent = grid.n + 2;
+PanelFrames::PanelFrames(const Tiling& grid, const PanelAxesTable& axes, int first, int count, Memory memory)
+    : tiles_(count) {
+  const std::size_t extent = grid.n + 2, size = grid.tile_cells();
+  tile_cells_ = size * size;
+  padded_cells_ = (size + 2) * (size + 2);
   if (axes.size() != kPanels * extent * extent * 6)
     throw InputError(fmt::format("the table of panel axes holds {} values where C{} needs {}", axes.size(), grid.n,
                                  kPanels * extent * extent * 6));
+  std::vector<float> padded, cells;
   for (int tile = first; tile < first + count; ++tile) {
     const TilePlace place = grid.place(tile);
-    for (int j = 0; j < size_ + 2; ++j) {
-      const std::size_t row = (place.panel * extent + place.tj * size_ + j) * extent + place.ti * size_;
-      padded_.insert(padded_.end(), axes.begin() + static_cast<std::ptrdiff_t>(row * 6),
-                     axes.begin() + static_cast<std::ptrdiff_t>((row + size_ + 2) * 6));
+    for (std::size_t j = 0; j < size + 2; ++j) {
+      const std::size_t row = (place.panel * extent + place.tj * size + j) * extent + place.ti * size;
+      const auto begin = axes.begin() + static_cast<std::ptrdiff_t>(row * 6);
+      const auto end = begin + static_cast<std::ptrdiff_t>((size + 2) * 6);
+      padded.insert(padded.end(), begin, end);
+      if (j > 0 && j < size + 1) cells.insert(cells.end(), begin + 6, end - 6);
     }
   }
+  padded_ = MemoryBuffer<float>("axes of padded cells", padded.size(), memory);
+  padded_.copy_from_host(padded.data(), padded.size());
+  cells_ = MemoryBuffer<float>("axes of cells", cells.size(), memory);
+  cells_.copy_from_host(cells.data(), cells.size());
 }
 
 template <class Scalar>
 void PanelFrames::to_panel(Scalar* padded, int images, int stride, int at) const {
-  const std::size_t per_tile = static_cast<std::size_t>(size_ + 2) * (size_ + 2);
-  for (int image = 0; image < images; ++image) {
-    const float* axes = &padded_[image % tiles_ * per_tile * 6];
-    Scalar* cell = padded + image * per_tile * stride + at;
-    for (std::size_t k = 0; k < per_tile; ++k, cell += stride, axes += 6) {
-      const Scalar x = cell[0], y = cell[1], z = cell[2];
-      cell[0] = x * axes[0] + y * axes[1] + z * axes[2];
-      cell[1] = x * axes[3] + y * axes[4] + z * axes[5];
-      cell[2] = std::sqrt(x * x + y * y + z * z);
-    }
-  }
+  in_space(padded_.memory(), [&](auto space) {
+    turn_to_panel<decltype(space)>(images * padded_cells_, tiles_ * padded_cells_, padded_.data(), stride, at, padded);
+  });
 }
-
-namespace {
-/// Calls f(cell's channels, its axes) for every interior cell.
-template <class Scalar, class Function>
-void for_cells(const std::vector<float>& padded, int tiles, int size, Scalar* cells, int images, int stride, int at,
-               const Function& f) {
-  const std::size_t extent = size + 2;
-  Scalar* cell = cells + at;
-  for (int image = 0; image < images; ++image)
-    for (int j = 0; j < size; ++j) {
-      const float* axes = &padded[((image % tiles * extent + j + 1) * extent + 1) * 6];
-      for (int i = 0; i < size; ++i, cell += stride, axes += 6) f(cell, axes);
-    }
-}
-}  // namespace
 
 template <class Scalar>
 void PanelFrames::to_cartesian(Scalar* cells, int images, int stride, int at) const {
-  for_cells(padded_, tiles_, size_, cells, images, stride, at, [](Scalar* v, const float* axes) {
-    const Scalar a = v[0], b = v[1];
-    for (int c = 0; c < 3; ++c) v[c] = a * axes[c] + b * axes[3 + c];
+  in_space(cells_.memory(), [&](auto space) {
+    turn_to_cartesian<decltype(space)>(images * tile_cells_, tiles_ * tile_cells_, cells_.data(), stride, at, cells);
   });
 }
 
 template <class Scalar>
 void PanelFrames::to_cartesian_adjoint(Scalar* cells, int images, int stride, int at) const {
-  for_cells(padded_, tiles_, size_, cells, images, stride, at, [](Scalar* v, const float* axes) {
-    const Scalar x = v[0], y = v[1], z = v[2];
-    v[0] = x * axes[0] + y * axes[1] + z * axes[2];
-    v[1] = x * axes[3] + y * axes[4] + z * axes[5];
-    v[2] = 0;
+  in_space(cells_.memory(), [&](auto space) {
+    turn_to_cartesian_adjoint<decltype(space)>(images * tile_cells_, tiles_ * tile_cells_, cells_.data(), stride, at,
+                                               cells);
   });
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kernels/tiling.hpp"
+#include "ml/memory.hpp"
 
 namespace tramontane {
 
@@ -19,14 +20,15 @@ namespace tramontane {
 /// (6, n + 2, n + 2, 6), the panel extended by one cell on each side; components (alpha x, y, z, beta x, y, z).
 using PanelAxesTable = std::vector<float>;
 
-/// The frames of a rank's tiles.
+/// The frames of a rank's tiles. The arrays that are turned are in the memory that the frames were made for; on a
+/// device, calls return before the work is done.
 class PanelFrames {
  public:
   PanelFrames() = default;
   /// Frames of the tiles [first, first + count) of `grid`. Throws InputError when the table has the wrong size.
-  PanelFrames(const Tiling& grid, const PanelAxesTable& axes, int first, int count);
+  PanelFrames(const Tiling& grid, const PanelAxesTable& axes, int first, int count, Memory memory = Memory::host);
 
-  bool empty() const { return padded_.empty(); }
+  bool empty() const { return padded_.size() == 0; }
 
   /// Replaces the vector in channels [at, at + 3) of padded cells (images, T + 2, T + 2, stride) by its components
   /// along the two axes and its magnitude. Images are this rank's tiles, repeated per sample.
@@ -43,9 +45,13 @@ class PanelFrames {
   template <class Scalar>
   void to_cartesian_adjoint(Scalar* cells, int images, int stride, int at) const;
 
+  /// Axes of the cells themselves, (tiles, T, T, 6), for kernels that turn vectors on their way: null when empty.
+  const float* cell_axes() const { return cells_.data(); }
+
  private:
-  int tiles_ = 0, size_ = 0;
-  std::vector<float> padded_;  ///< (tiles, T + 2, T + 2, 6)
+  std::size_t tiles_ = 0, tile_cells_ = 0, padded_cells_ = 0;  ///< tiles, and cells of one
+  MemoryBuffer<float> padded_;                                 ///< (tiles, T + 2, T + 2, 6)
+  MemoryBuffer<float> cells_;                                  ///< (tiles, T, T, 6)
 };
 
 }  // namespace tramontane

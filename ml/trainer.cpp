@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
+#include <utility>
+
+#include "kernels/errors.hpp"
+#include "kernels/exact_sums.hpp"
 
 namespace tramontane {
 namespace {
@@ -34,35 +37,45 @@ Trainer::Trainer(NetworkSpec spec, TrainerOptions options, StaticFields statics,
     : spec_(checked(spec, statics)),
       options_(options),
       graph_(build_graph(spec_)),
+      learners_(learners),
+      backend_(make_backend<float>(backend)),
+      memory_(backend_->memory()),
       layout_(Tiling(spec_.n, spec_.tiles_per_edge, 1), std::move(statics), static_cast<int>(sample_inputs().size()),
-              spec_.outputs),
-      reducer_(learners, graph_.parameters() + 1, options.deadline_seconds),
-      optimiser_(graph_, options.optimiser, initial_parameters(graph_, options.seed)),
-      halo_(std::make_shared<LocalHalo<float>>(Tiling(spec_.n, spec_.tiles_per_edge, 1), checked(options.micro_batch))),
-      frames_(layout_.statics().axes.empty()
-                  ? PanelFrames()
-                  : PanelFrames(halo_->grid(), layout_.statics().axes, 0, halo_->grid().tile_count())),
-      network_(graph_, make_backend<float>(backend), halo_, false),
+              spec_.outputs, memory_),
+      optimiser_(graph_, options.optimiser, initial_parameters(graph_, options.seed), memory_),
+      halo_(std::make_shared<LocalHalo<float>>(Tiling(spec_.n, spec_.tiles_per_edge, 1), checked(options.micro_batch),
+                                               memory_)),
+      network_(graph_, backend_, halo_, false),
       network_gradient_(network_, halo_),
-      targets_(options.micro_batch),
-      gradient_(graph_.parameters() + 1) {
+      gradient_("gradient of a pass", graph_.parameters(), memory_),
+      sums_("sums of gradients", kExactStatus + graph_.parameters(), memory_),
+      reduced_("reduced gradient", kExactStatus + graph_.parameters(), memory_),
+      buckets_(gradient_buckets(graph_, options.bucket_bytes)),
+      reducer_(make_gradient_reducer(learners_.get(), {memory_, sums_.data(), reduced_.data(), buckets_},
+                                     options.deadline_seconds)) {
   list_tasks();
-  if (!frames_.empty())
-    network_.set_input_transform(
-        [this](float* padded) { frames_.to_panel(padded, network_.images(), network_.input_stride(), kInputVector); });
+  layout_.write_statics(options_.micro_batch, network_.input_stride(), network_.input());
+  if (!layout_.frames().empty())
+    network_.set_input_transform([this](float* padded) {
+      layout_.frames().to_panel(padded, network_.images(), network_.input_stride(), kInputVector);
+    });
 }
 
 void Trainer::list_tasks() {
-  pass_tasks_ = {
-      {"gather", [this] { gather_batch(); }},
-      {"forward", [this] { predict(); }},
-      {"loss", [this] { evaluate_loss(); }},
-      {"backward", [this] { network_gradient_.backward(gradient_.data()); }},
-  };
   step_tasks_ = {
-      {"reduce", [this] { reducer_.mean(gradient_); }},
-      {"clip", [this] { check_finite(); }},
-      {"update", [this] { optimiser_.update(gradient_, norm_); }},
+      {"stage", [this] { stage(); }},
+      {"weights", [this] { network_.set_parameters(optimiser_.parameters()); }},
+  };
+  pass_tasks_ = {
+      {"gather", [this] { gather(); }},
+      {"forward", [this] { network_.forward(); }},
+      {"loss", [this] { evaluate_loss(); }},
+      {"backward", [this] { backward(); }},  // starts to reduce each bucket that is complete
+  };
+  end_tasks_ = {
+      {"reduce", [this] { reduce(); }},
+      {"clip", [this] { optimiser_.clip(reduced_.data()); }},
+      {"update", [this] { optimiser_.update(reduced_.data()); }},
   };
 }
 
@@ -74,120 +87,196 @@ void Trainer::run(std::vector<Task>& tasks) {
   }
 }
 
+template <class Pass>
+void Trainer::for_passes(const Pass& pass) {
+  for (first_ = 0; first_ < batch_.size(); first_ += count_) {
+    count_ = std::min<std::size_t>(options_.micro_batch, batch_.size() - first_);
+    pass();
+  }
+}
+
 void Trainer::set_normaliser(Normaliser normaliser) {
   if (normaliser.input_mean.size() != sample_inputs().size() || normaliser.target_std.size() != sample_targets().size())
     throw InputError(fmt::format("the normaliser has {} inputs and {} targets, the samples {} and {}",
                                  normaliser.input_mean.size(), normaliser.target_std.size(), sample_inputs().size(),
                                  sample_targets().size()));
   normaliser_ = std::move(normaliser);
+  layout_.set_normaliser(normaliser_);
 }
 
-void Trainer::gather_batch() {
-  const std::size_t input_size = static_cast<std::size_t>(layout_.cells()) * network_.input_stride();
-  for (std::size_t k = 0; k < count_; ++k) {
-    std::string problem = layout_.gather(*batch_[first_ + k], normaliser_, network_.input() + k * input_size,
-                                         network_.input_stride(), targets_[k]);
-    if (problem_.empty()) problem_ = std::move(problem);
-  }
+void Trainer::stage() {
+  problem_.clear();
+  for (const Sample* sample : batch_)
+    if (problem_.empty()) problem_ = layout_.misfit(*sample);
+  in_space(memory_, [&](auto space) { reset_status<decltype(space)>(!problem_.empty(), sums_.data()); });
+  if (problem_.empty()) layout_.stage(batch_);
 }
 
-void Trainer::predict() {
-  network_.forward();
-  const std::size_t size = static_cast<std::size_t>(layout_.cells()) * options_.micro_batch * network_.output_stride();
-  prediction_.assign(network_.output(), network_.output() + size);
-  if (!frames_.empty())
-    frames_.to_cartesian(prediction_.data(), network_.images(), network_.output_stride(), kTargetVector);
+void Trainer::gather() {
+  layout_.gather(first_, count(), network_.input_stride(), network_.input(), sums_.data() + kExactNotFinite);
 }
 
 void Trainer::evaluate_loss() {
-  const int stride = network_.output_stride();
-  const std::size_t size = static_cast<std::size_t>(layout_.cells()) * stride;
-  const double scale = 1.0 / (static_cast<double>(batch_.size()) * layout_.targets());
-  for (std::size_t k = 0; k < count_; ++k) {
-    layout_.squared_error(prediction_.data() + k * size, stride, targets_[k], scale, errors_,
-                          network_gradient_.output_gradient() + k * size);
-    for (double e : errors_) loss_ += scale * e;
+  const double scale = 1 / (global_batch() * layout_.targets());
+  const MemoryBuffer<double>& errors = layout_.errors(first_, count(), 1, network_.output_stride(), network_.output(),
+                                                      scale, options_.micro_batch, network_gradient_.output_gradient());
+  in_space(memory_, [&](auto space) {
+    add_losses<decltype(space)>(count(), errors.data(), scale, kExactLargestLoss / global_batch(), sums_.data());
+  });
+}
+
+void Trainer::backward() {
+  bucket_ = 0;
+  network_gradient_.backward(gradient_.data(), [this](int begin, int end) { blocks_done(begin, end); });
+  blocks_done(0, 0);
+}
+
+/// Blocks are complete from the last one down to `begin`: adds up the buckets that are now full while they are in
+/// cache, and hands them over if this is the last pass.
+void Trainer::blocks_done(int begin, int /*end*/) {
+  const bool last = last_pass();
+  for (; bucket_ < buckets_.size() && begin <= buckets_[bucket_].first_block; ++bucket_) {
+    const std::size_t from = std::max(buckets_[bucket_].begin, kExactStatus) - kExactStatus;
+    in_space(memory_, [&](auto space) {
+      add_exactly<decltype(space)>(from, buckets_[bucket_].end - kExactStatus,
+                                   static_cast<float>(kExactLargest / global_batch()), first_ == 0, gradient_.data(),
+                                   sums_.data() + kExactStatus, sums_.data() + kExactNotFinite);
+    });
+    if (last) reducer_->start(bucket_);
   }
-  // An incomplete last pass leaves old samples behind the new ones: they must not count.
-  std::fill(network_gradient_.output_gradient() + count_ * size,
-            network_gradient_.output_gradient() + options_.micro_batch * size, 0.0f);
-  if (!frames_.empty())
-    frames_.to_cartesian_adjoint(network_gradient_.output_gradient(), network_.images(), stride, kTargetVector);
-  if (!std::isfinite(loss_) && problem_.empty()) {
+  if (last) reducer_->progress();
+}
+
+void Trainer::reduce() {
+  // A batch that could not be staged had no passes; the other ranks wait to hear of it.
+  if (!problem_.empty())
+    for (std::size_t bucket = 0; bucket < buckets_.size(); ++bucket) reducer_->start(bucket);
+  reducer_->finish();
+}
+
+void Trainer::read_status() {
+  const std::int64_t step = optimiser_.step(), unread = std::exchange(unread_, 0);
+  status_ = optimiser_.read_status();
+  if (status_.failed_step == 0) return;
+  if (status_.failed_step == step) throw RunError(fmt::format("training step {}: {}", step, diagnosis()));
+  throw RunError(
+      fmt::format("training step {}: a sample, the loss or the gradient is not finite; this was noticed only "
+                  "now, {} steps after the last report",
+                  status_.failed_step, unread));
+}
+
+void Trainer::check_unread() const {
+  if (unread_ == 0) return;
+  const StepStatus status = optimiser_.peek_status();
+  if (status.failed_step != 0)
+    throw RunError(
+        fmt::format("training step {}: a sample, the loss or the gradient is not finite", status.failed_step));
+}
+
+/// What was not finite in the step that just failed. Its passes run once more, as the weights are still the same, and
+/// are looked at layer by layer: a step that goes well pays nothing for this.
+std::string Trainer::diagnosis() {
+  if (!problem_.empty()) return problem_;
+  for (const Sample* sample : batch_)
+    if (const std::string problem = layout_.not_finite(*sample); !problem.empty()) return problem;
+  std::string found;
+  for_passes([&] {
+    if (!found.empty()) return;
+    gather();
+    network_.forward();
     const std::string layer = network_.first_layer_not_finite();
-    problem_ = layer.empty() ? "the loss is not finite" : fmt::format("layer {} is not finite", layer);
+    evaluate_loss();
+    network_gradient_.backward(gradient_.data());
+    const std::string block = not_finite_block();
+    if (!layer.empty())
+      found = fmt::format("layer {} is not finite", layer);
+    else if (!block.empty())
+      found = fmt::format("the gradient of {} is not finite", block);
+  });
+  return found.empty() ? "a value on another learner rank is not finite" : found;
+}
+
+/// Name of the first block of the pass's gradient that is not finite, or "". Leaves the gradient zero, as a pass finds
+/// it.
+std::string Trainer::not_finite_block() {
+  std::vector<float> gradient(graph_.parameters());
+  gradient_.copy_to_host(gradient.data(), gradient.size());
+  std::string found;
+  for (const ParameterBlock& block : graph_.blocks) {
+    const float* g = gradient.data() + block.offset;
+    if (found.empty() && !std::all_of(g, g + block.size, [](float v) { return std::isfinite(v); })) found = block.name;
   }
-  // A sample that is not finite can leave a finite loss behind, since activations are capped. All ranks must hear of
-  // it.
-  gradient_.back() = static_cast<float>(problem_.empty() ? loss_ : std::numeric_limits<double>::quiet_NaN());
+  std::fill(gradient.begin(), gradient.end(), 0.0f);
+  gradient_.copy_from_host(gradient.data(), gradient.size());
+  return found;
 }
 
-void Trainer::check_finite() {
-  std::string culprit;
-  norm_ = optimiser_.gradient_norm(gradient_, culprit);
-  if (std::isfinite(norm_) && std::isfinite(gradient_.back())) return;
-  if (problem_.empty())
-    problem_ = culprit.empty() ? std::string("another learner rank's loss is not finite")
-                               : fmt::format("the gradient of {} is not finite", culprit);
-  throw RunError(fmt::format("training step {}: {}", optimiser_.step() + 1, problem_));
-}
-
-StepReport Trainer::step(const std::vector<const Sample*>& samples) {
+StepReport Trainer::step(const std::vector<const Sample*>& samples, bool report) {
   if (normaliser_.input_mean.empty()) throw RunError("the trainer was asked to step before it got its normaliser");
   if (samples.empty()) throw RunError("the trainer was asked to step without samples");
   const double start = MPI_Wtime();
-  for (auto* tasks : {&pass_tasks_, &step_tasks_})
+  const auto lists = {&step_tasks_, &pass_tasks_, &end_tasks_};
+  for (auto* tasks : lists)
     for (Task& task : *tasks) task.seconds = 0;
   batch_ = samples;
-  loss_ = 0;
-  problem_.clear();
-  std::fill(gradient_.begin(), gradient_.end(), 0.0f);
-  network_.set_parameters(optimiser_.parameters().data());
-  for (first_ = 0; first_ < batch_.size(); first_ += count_) {
-    count_ = std::min<std::size_t>(options_.micro_batch, batch_.size() - first_);
-    run(pass_tasks_);
-  }
   run(step_tasks_);
-  StepReport report;
-  report.step = optimiser_.step();
-  report.loss = gradient_.back();
-  report.gradient_norm = norm_;
-  report.learning_rate = optimiser_.learning_rate(report.step);
-  report.seconds = MPI_Wtime() - start;
-  for (auto* tasks : {&pass_tasks_, &step_tasks_})
-    for (const Task& task : *tasks) report.tasks.push_back({task.name, task.seconds});
-  return report;
+  if (problem_.empty()) for_passes([this] { run(pass_tasks_); });
+  run(end_tasks_);
+  ++unread_;
+  if (report) read_status();
+  StepReport out;
+  out.step = optimiser_.step();
+  constexpr double unread = std::numeric_limits<double>::quiet_NaN();
+  out.loss = report ? status_.loss : unread;
+  out.gradient_norm = report ? std::sqrt(status_.norm_squared) : unread;
+  out.learning_rate = optimiser_.learning_rate(out.step);
+  out.seconds = MPI_Wtime() - start;
+  for (auto* tasks : lists)
+    for (const Task& task : *tasks) out.tasks.push_back({task.name, task.seconds});
+  return out;
 }
 
 ValidationReport Trainer::validate(const std::vector<const Sample*>& samples) {
   const int variables = layout_.targets();
   // Per rank: errors of each variable, then of zero, then the number of samples.
   std::vector<double> sums(variables + 2, 0.0);
+  check_unread();
   batch_ = samples;
   problem_.clear();
-  network_.set_parameters(optimiser_.average().data());
-  const std::size_t size = static_cast<std::size_t>(layout_.cells()) * network_.output_stride();
-  for (first_ = 0; first_ < batch_.size(); first_ += count_) {
-    count_ = std::min<std::size_t>(options_.micro_batch, batch_.size() - first_);
-    gather_batch();
-    predict();
-    for (std::size_t k = 0; k < count_; ++k) {
-      layout_.squared_error(prediction_.data() + k * size, network_.output_stride(), targets_[k], 1, errors_, nullptr);
-      for (int v = 0; v < variables; ++v) sums[v] += errors_[v];
-      layout_.squared_error(nullptr, 0, targets_[k], 1, errors_, nullptr);
-      for (double e : errors_) sums[variables] += e;
-    }
+  for (const Sample* sample : batch_) {
+    if (problem_.empty()) problem_ = layout_.misfit(*sample);
+    if (problem_.empty()) problem_ = layout_.not_finite(*sample);
   }
+  network_.set_parameters(optimiser_.average());
+  std::vector<double> errors;
+  auto add = [&](const MemoryBuffer<double>& found, auto&& index) {
+    errors.resize(count_ * variables);
+    found.copy_to_host(errors.data(), errors.size());
+    for (std::size_t k = 0; k < errors.size(); ++k) sums[index(k)] += errors[k];
+  };
+  const auto first = batch_.begin();
+  if (problem_.empty())
+    for_passes([&] {
+      // Staged pass by pass: a validation set may be larger than what a device holds beside the network.
+      layout_.stage(
+          {first + static_cast<std::ptrdiff_t>(first_), first + static_cast<std::ptrdiff_t>(first_ + count_)});
+      layout_.gather(0, count(), network_.input_stride(), network_.input(), sums_.data() + kExactNotFinite);
+      network_.forward();
+      const int stride = network_.output_stride();
+      add(layout_.errors(0, count(), variables, stride, network_.output()),
+          [&](std::size_t k) { return k % variables; });
+      add(layout_.errors<float>(0, count(), variables, stride, nullptr), [&](std::size_t) { return variables; });
+    });
   sums.back() = static_cast<double>(samples.size());
   if (!problem_.empty()) sums[0] = std::numeric_limits<double>::quiet_NaN();
 
   const int width = static_cast<int>(sums.size());
-  std::vector<double> all(sums.size() * reducer_.ranks());
+  std::vector<double> all(sums.size() * learners_.size());
   std::vector<MPI_Request> requests(1);
-  MPI_Iallgather(sums.data(), width, MPI_DOUBLE, all.data(), width, MPI_DOUBLE, reducer_.communicator(), &requests[0]);
+  MPI_Iallgather(sums.data(), width, MPI_DOUBLE, all.data(), width, MPI_DOUBLE, learners_.get(), &requests[0]);
   wait_with_deadline(requests, options_.deadline_seconds, "the validation over the learner ranks");
   std::fill(sums.begin(), sums.end(), 0.0);
-  for (int rank = 0; rank < reducer_.ranks(); ++rank)
+  for (int rank = 0; rank < learners_.size(); ++rank)
     for (int k = 0; k < width; ++k) sums[k] += all[rank * width + k];
 
   ValidationReport report;
@@ -204,7 +293,13 @@ ValidationReport Trainer::validate(const std::vector<const Sample*>& samples) {
   return report;
 }
 
+OptimiserState Trainer::state() const {
+  check_unread();
+  return optimiser_.state();
+}
+
 Model Trainer::model(const std::string& provenance) const {
+  check_unread();
   if (normaliser_.input_mean.empty()) throw RunError("a model was asked for before the trainer got its normaliser");
   Model model;
   model.kind = options_.kind;
@@ -212,10 +307,10 @@ Model Trainer::model(const std::string& provenance) const {
   model.inputs = sample_inputs();
   model.targets = sample_targets();
   model.statics = layout_.statics().variables;
-  model.vector_frame = frames_.empty() ? "cartesian" : "panel";
+  model.vector_frame = layout_.frames().empty() ? "cartesian" : "panel";
   model.interval_seconds = options_.interval_seconds;
   model.normaliser = normaliser_;
-  model.weights = optimiser_.average();
+  model.weights = optimiser_.average_on_host();
   model.training_step = optimiser_.step();
   model.provenance = provenance;
   model.software = TRAMONTANE_VERSION;

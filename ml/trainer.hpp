@@ -9,6 +9,7 @@
 #include "ml/batch.hpp"
 #include "ml/gradient_reduction.hpp"
 #include "ml/model.hpp"
+#include "ml/mpi_deadline.hpp"
 #include "ml/network.hpp"
 #include "ml/optimiser.hpp"
 
@@ -16,9 +17,10 @@ namespace tramontane {
 
 struct TrainerOptions {
   OptimiserOptions optimiser;
-  std::uint64_t seed = 1;         ///< of the initial weights
-  int micro_batch = 1;            ///< samples per pass: small ones keep activations in cache, gradients add up
-  double deadline_seconds = 300;  ///< for the other learner ranks
+  std::uint64_t seed = 1;                 ///< of the initial weights
+  int micro_batch = 1;                    ///< samples per pass: small ones keep activations in cache, gradients add up
+  std::size_t bucket_bytes = 256 * 1024;  ///< of gradients that are reduced at once
+  double deadline_seconds = 300;          ///< for the other learner ranks
   std::string kind = "correction";
   double interval_seconds = 3600;  ///< coupling interval of the targets; both go into the model
 };
@@ -30,8 +32,8 @@ struct TaskTime {
 
 struct StepReport {
   std::int64_t step = 0;
-  double loss = 0;           ///< mean over the global batch, before the update
-  double gradient_norm = 0;  ///< before clipping
+  double loss = 0;           ///< mean over the global batch, before the update; NaN where it was not read
+  double gradient_norm = 0;  ///< before clipping; NaN where it was not read
   double learning_rate = 0;
   double seconds = 0;
   std::vector<TaskTime> tasks;
@@ -46,6 +48,13 @@ struct ValidationReport {
 
 /// The loss is the area-weighted mean over cells and variables of the squared error of the normalised target, averaged
 /// over the global batch. Every rank holds the same number of samples per step and the same weights, to the bit.
+///
+/// Gradients of passes are summed exactly (kernels/exact_sums.hpp): with one sample a pass the weights are the same
+/// bits whichever rank holds which sample of a global batch, on any number of ranks, as long as all compute a sample's
+/// gradient alike: the same back end, processor and number of threads.
+///
+/// All arrays are in the memory of the back end. A step brings nothing back to the host but its StepStatus, and that
+/// only when it reports.
 class Trainer {
  public:
   /// Collective over `learners`. Throws InputError on an impossible network (spec.inputs must be the samples' inputs
@@ -61,8 +70,11 @@ class Trainer {
   const Normaliser& normaliser() const { return normaliser_; }
 
   /// One optimiser step on this rank's samples. Collective. Throws RunError on every rank if a sample, the loss or the
-  /// gradient is not finite, naming the step and the layer or parameter block; the weights are then untouched.
-  StepReport step(const std::vector<const Sample*>& samples);
+  /// gradient is not finite, naming the step and the sample, layer or parameter block; the weights are then untouched.
+  /// With `report` = false the loss is not read, and a device is not waited for: no step after a bad one changes the
+  /// weights, but the next step with a report is the one that throws, and it knows no more than the bad step's number.
+  /// `report` must be the same on every rank.
+  StepReport step(const std::vector<const Sample*>& samples, bool report = true);
 
   /// Loss with the averaged weights, over all ranks' samples (any number each). Collective.
   ValidationReport validate(const std::vector<const Sample*>& samples);
@@ -70,9 +82,10 @@ class Trainer {
   /// The averaged weights with all that goes with them, self-test included.
   Model model(const std::string& provenance = "{}") const;
 
-  /// For checkpoints: a trainer restored from a state continues bit for bit.
-  const OptimiserState& state() const { return optimiser_.state(); }
-  void restore(OptimiserState state) { optimiser_.restore(std::move(state)); }
+  /// For checkpoints: a trainer restored from a state continues bit for bit. Throws RunError if a step since the last
+  /// report failed.
+  OptimiserState state() const;
+  void restore(const OptimiserState& state) { optimiser_.restore(state); }
 
   const NetworkSpec& spec() const { return spec_; }
   std::size_t parameters() const { return graph_.parameters(); }
@@ -87,32 +100,49 @@ class Trainer {
   };
   void list_tasks();
   void run(std::vector<Task>& tasks);
-  void gather_batch();
-  void predict();
+  bool last_pass() const { return first_ + count_ >= batch_.size(); }
+  int count() const { return static_cast<int>(count_); }
+  template <class Pass>
+  void for_passes(const Pass& pass);
+  double global_batch() const { return static_cast<double>(batch_.size()) * learners_.size(); }
+  void stage();
+  void gather();
   void evaluate_loss();
-  void check_finite();
+  void backward();
+  void blocks_done(int begin, int end);
+  void reduce();
+  void read_status();
+  void check_unread() const;
+  std::string diagnosis();
+  std::string not_finite_block();
 
   NetworkSpec spec_;
   TrainerOptions options_;
   NetworkGraph graph_;
+  OwnedCommunicator learners_;
+  std::shared_ptr<Backend<float>> backend_;
+  Memory memory_;
   BatchLayout layout_;
-  GradientReducer reducer_;
   Optimiser optimiser_;
   Normaliser normaliser_;
   std::shared_ptr<LocalHalo<float>> halo_;
-  PanelFrames frames_;
   Network<float> network_;
   NetworkGradient<float> network_gradient_;
-  std::vector<Task> pass_tasks_, step_tasks_;  ///< once per micro-batch, once per step
+  std::vector<Task> step_tasks_, pass_tasks_, end_tasks_;  ///< before the passes, once a pass, after them
+
+  // Flat buffers. The integer sums and the reduced gradient have status elements before the parameters' part.
+  MemoryBuffer<float> gradient_;     ///< of one pass
+  MemoryBuffer<std::int64_t> sums_;  ///< of this rank's passes
+  MemoryBuffer<float> reduced_;      ///< mean over the global batch
+  std::vector<GradientBucket> buckets_;
+  std::unique_ptr<GradientReducer> reducer_;
 
   // The step at work.
   std::vector<const Sample*> batch_;
-  std::size_t first_ = 0, count_ = 0;  ///< samples of the micro-batch within the batch
-  std::vector<std::vector<float>> targets_;
-  std::vector<float> prediction_;  ///< the network's output with vectors turned back
-  std::vector<float> gradient_;    ///< parameters, then the loss, so that one reduction serves both
-  double loss_ = 0, norm_ = 0;
-  std::vector<double> errors_;
+  std::size_t first_ = 0, count_ = 0;  ///< samples of the pass within the batch
+  std::size_t bucket_ = 0;             ///< that backward is filling
+  StepStatus status_;
+  std::int64_t unread_ = 0;  ///< steps since the last report
   std::string problem_;
 };
 

@@ -122,7 +122,9 @@ View<double****> cell_integrals(const ShallowWater& solver, const State& state, 
           }
         }
         out(tile, kMass, j, i) =
-            cell_angle * (state(tile, level, 0, j + kHalo, i + kHalo) - bottom(tile, j + kHalo, i + kHalo)) / gravity;
+            cell_angle *
+            (static_cast<double>(state(tile, level, 0, j + kHalo, i + kHalo)) - bottom(tile, j + kHalo, i + kHalo)) /
+            gravity;
         out(tile, kEnergy, j, i) = cell_angle * energy / gravity;
         out(tile, kEnstrophy, j, i) = cell_angle * gravity * enstrophy;
         out(tile, kAngularMomentum, j, i) = cell_angle * radius * momentum / gravity;

@@ -101,7 +101,7 @@ View<Real*****> correction_forcing(const ShallowWater& solver, const State& stat
             {tendency.velocity[0][k], tendency.velocity[1][k], tendency.velocity[2][k]}, grid.centre(cell));
         const double mass = mean * solver.gravity() * (tendency.depth[k] - mean_tendency);
         for (int level = 0; level < solver.levels(); ++level) {
-          const double sqrt_g_phi = now(tile, level, 0, j + kHalo, i + kHalo) - bottom(tile, j, i);
+          const double sqrt_g_phi = static_cast<double>(now(tile, level, 0, j + kHalo, i + kHalo)) - bottom(tile, j, i);
           const double growth = mass / sqrt_g_phi;  // dM = phi du + u dphi
           out(tile, level, 0, j, i) = mass;
           out(tile, level, 1, j, i) = sqrt_g_phi * u.alpha + growth * now(tile, level, 1, j + kHalo, i + kHalo);

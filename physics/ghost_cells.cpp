@@ -14,7 +14,7 @@ constexpr int kMargin = 16;
 constexpr int kLead = 8;
 constexpr int kKinds = 3;
 
-/// Interpolation of one ghost cell: weights of stencil x stencil cells of the neighbour, (row from the edge, along).
+/// Interpolation of one ghost cell: weights of Rows x Along cells of the neighbour, (row from the edge, along).
 struct GhostWeights {
   int first_along = 0;
   std::vector<double> weight[kKinds];
@@ -22,35 +22,35 @@ struct GhostWeights {
 
 /// Ghost `depth` cells beyond the east side of panel 0, at `along` of it; its neighbour there is panel 1, whose alpha is
 /// the same coordinate and whose beta runs the same way. All other sides are mirror images.
-template <int Stencil>
+template <int Rows, int Along>
 GhostWeights interpolate_ghost(const Grid& grid, int depth, int along) {
   constexpr int panel = 0, neighbour = 1;
   const int n = grid.n(), i = n + depth;
   const auto position = [&](double angle) { return (angle + kQuarterPi) / grid.spacing(); };  // cells from the edge
   const auto centre = to_panel(to_cartesian(PanelPoint{panel, grid.angle(i), grid.angle(along)}), neighbour);
   GhostWeights out;
-  out.first_along = std::clamp(static_cast<int>(std::floor(position(centre.beta))) - Stencil / 2, 0, n - Stencil);
-  for (auto& weight : out.weight) weight.assign(Stencil * Stencil, 0.0);
+  out.first_along = std::clamp(static_cast<int>(std::floor(position(centre.beta))) - Along / 2, 0, n - Along);
+  for (auto& weight : out.weight) weight.assign(Rows * Along, 0.0);
 
   constexpr GaussRule rule;
   for (int q = 0; q < 5; ++q)
     for (int p = 0; p < 5; ++p) {
       const PanelPoint here{panel, grid.angle(i, rule.node[p]), grid.angle(along, rule.node[q])};
       const PanelPoint there = to_panel(to_cartesian(here), neighbour);
-      const auto across = average_weights<Stencil>(position(there.alpha)),
-                 beside = average_weights<Stencil>(position(there.beta) - out.first_along);
+      const auto across = average_weights<Rows>(position(there.alpha));
+      const auto beside = average_weights<Along>(position(there.beta) - out.first_along);
       double reconstructed = 0.0;
-      for (int l = 0; l < Stencil; ++l)
-        for (int k = 0; k < Stencil; ++k)
+      for (int l = 0; l < Rows; ++l)
+        for (int k = 0; k < Along; ++k)
           reconstructed += across[l] * beside[k] * grid.mean_sqrt_g(out.first_along + k, l);
       const double scale =
           rule.weight[p] * rule.weight[q] * metric_at(std::tan(here.alpha), std::tan(here.beta)).sqrt_g / reconstructed;
       const double part[kKinds] = {1.0, to_contravariant(to_vector({1, 0}, there), here).beta,
                                    to_contravariant(to_vector({0, 1}, there), here).beta};
       for (int kind = 0; kind < kKinds; ++kind)
-        for (int l = 0; l < Stencil; ++l)
-          for (int k = 0; k < Stencil; ++k)
-            out.weight[kind][l * Stencil + k] += scale * part[kind] * across[l] * beside[k];
+        for (int l = 0; l < Rows; ++l)
+          for (int k = 0; k < Along; ++k)
+            out.weight[kind][l * Along + k] += scale * part[kind] * across[l] * beside[k];
     }
   return out;
 }
@@ -60,8 +60,8 @@ struct Turned {
   int variable;
   Real sign;
 };
-KOKKOS_INLINE_FUNCTION Turned turn(const GhostCells::Segment& s, int variable) {
-  if (variable != 1 && variable != 2) return {variable, Real(1)};
+KOKKOS_INLINE_FUNCTION Turned turn(const GhostCells::Segment& s, int variable, bool has_vector) {
+  if (!has_vector || (variable != 1 && variable != 2)) return {variable, Real(1)};
   const int into = (variable == 1) == s.alpha_is_normal ? 1 : 2;
   return {into, into == 1 ? s.normal_sign : s.along_sign};
 }
@@ -80,6 +80,7 @@ struct ReadCell {
 struct WriteCell {
   View<Real*****> state, strips;
   View<GhostCells::Segment*> segments;
+  bool has_vector;
   KOKKOS_INLINE_FUNCTION void operator()(int component, int target, Real value) const {
     const int strip = static_cast<int>(strips.extent(3) * strips.extent(4));
     const int in_strips = static_cast<int>(segments.extent(0)) * strip;
@@ -90,7 +91,7 @@ struct WriteCell {
       return;
     }
     const int variables = static_cast<int>(state.extent(2)), segment = target / strip;
-    const Turned to = turn(segments(segment), component % variables);
+    const Turned to = turn(segments(segment), component % variables, has_vector);
     (&strips(segment, component / variables, to.variable, 0, 0))[target % strip] = to.sign * value;
   }
 };
@@ -138,12 +139,14 @@ bool side_on_panel_edge(const Tiling& tiling, TilePlace place, int side) {
 }  // namespace
 
 GhostCells::GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int levels, int variables,
-                       double deadline_seconds)
+                       double deadline_seconds, GhostOptions options)
     : grid_(std::move(grid)),
       levels_(levels),
       variables_(variables),
-      stencil_(kStencil),
-      width_(std::max(kStencil, grid_->order()) / 2 + 1) {
+      rows_(kStencil),
+      along_(options.degree_along + 1),
+      width_(options.width > 0 ? options.width : std::max(kStencil, grid_->order()) / 2 + 1),
+      has_vector_(options.has_vector) {
   const Tiling& tiling = grid_->tiling();
   const int n = tiling.n, size = tiling.tile_cells(), tiles = tiling.tiles_per_edge, extent = size + 2 * kHalo;
   blocks_per_row_ = (size + 2 * kLead + kLanes - 1) / kLanes;
@@ -191,17 +194,17 @@ GhostCells::GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int leve
         }
       low = std::max(low, 0);
       high = std::min(high, n);
-      for (int row = 0; row < stencil_; ++row)
+      for (int row = 0; row < rows_; ++row)
         for (int along = low; along < high; ++along) {
           needed.push_back(
               static_cast<std::int64_t>(tiling.global_offset(cell_across(place.panel, side, along, row, n))));
-          targets.push_back((static_cast<int>(segments.size()) * stencil_ + row) * strip_columns_ + along - start +
+          targets.push_back((static_cast<int>(segments.size()) * rows_ + row) * strip_columns_ + along - start +
                             kMargin);
         }
       segments.push_back(s);
     }
   }
-  const int strip = stencil_ * strip_columns_, in_strips = static_cast<int>(segments.size()) * strip;
+  const int strip = rows_ * strip_columns_, in_strips = static_cast<int>(segments.size()) * strip;
   for (int tile = 0; tile < grid_->tile_count(); ++tile) {
     const TilePlace place = tiling.place(grid_->first_tile() + tile);
     for (int j = -width_; j < size + width_; ++j)
@@ -246,7 +249,7 @@ GhostCells::GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int leve
   to_device(segments_, "halo segments", segments);
   to_device(runs_, "halo runs", make_runs(own, extent * extent, strip, in_strips));
   to_device(weights_, "halo weights", weight_list_);
-  strips_ = View<Real*****>("halo strips", segments.size(), levels, variables, stencil_, strip_columns_);
+  strips_ = View<Real*****>("halo strips", segments.size(), levels, variables, rows_, strip_columns_);
 }
 
 // Weights of the ghosts along one tile, in blocks of kLanes that start kLead cells before the tile. Ghosts of a block
@@ -264,24 +267,25 @@ void GhostCells::tabulate(int tile_position) {
         const int beyond = std::max(-(start + along), start + along - (n - 1));
         used[lane] = along >= -width_ && along < size + width_ && beyond <= depth + 1;
         if (!used[lane]) continue;
-        ghosts[lane] = interpolate_ghost<kStencil>(*grid_, depth, start + along);
+        ghosts[lane] = along_ == kStencil ? interpolate_ghost<kStencil, kStencil>(*grid_, depth, start + along)
+                                          : interpolate_ghost<kStencil, kStencil + 2>(*grid_, depth, start + along);
         const int shift = ghosts[lane].first_along - start - lane;
         low = any ? std::min(low, shift) : shift;
         high = any ? std::max(high, shift) : shift;
         any = true;
       }
-      const Block block{static_cast<int>(weight_list_.size()), any ? low + kMargin : 0, any ? high - low + stencil_ : 0};
+      const Block block{static_cast<int>(weight_list_.size()), any ? low + kMargin : 0, any ? high - low + along_ : 0};
       block_list_.push_back(block);
-      weight_list_.resize(weight_list_.size() + static_cast<std::size_t>(kKinds) * stencil_ * block.window * kLanes);
+      weight_list_.resize(weight_list_.size() + static_cast<std::size_t>(kKinds) * rows_ * block.window * kLanes);
       for (int lane = 0; lane < kLanes; ++lane) {
         if (!used[lane]) continue;
         const int shift = ghosts[lane].first_along - start - lane - low;
         for (int kind = 0; kind < kKinds; ++kind)
-          for (int row = 0; row < stencil_; ++row)
-            for (int k = 0; k < stencil_; ++k)
+          for (int row = 0; row < rows_; ++row)
+            for (int k = 0; k < along_; ++k)
               weight_list_[block.weights +
-                           ((static_cast<std::size_t>(kind) * stencil_ + row) * block.window + shift + k) * kLanes +
-                           lane] = static_cast<Real>(ghosts[lane].weight[kind][row * stencil_ + k]);
+                           ((static_cast<std::size_t>(kind) * rows_ + row) * block.window + shift + k) * kLanes +
+                           lane] = static_cast<Real>(ghosts[lane].weight[kind][row * along_ + k]);
       }
     }
 }
@@ -292,7 +296,7 @@ void GhostCells::start(const View<Real*****>& state) {
 
 void GhostCells::finish(const View<Real*****>& state, bool scalar, bool vector) {
   copy_own(state, scalar, vector);
-  exchange_->finish(WriteCell{state, strips_, segments_});
+  exchange_->finish(WriteCell{state, strips_, segments_, has_vector_});
   interpolate(state, scalar, vector);
 }
 
@@ -301,13 +305,14 @@ void GhostCells::copy_own(const View<Real*****>& state, bool scalar, bool vector
   const auto segments = segments_;
   const auto strips = strips_;
   const int levels = levels_, variables = variables_;
+  const bool has_vector = has_vector_;
   for_rows(
       "halo copy", static_cast<int>(runs.extent(0)) * levels, KOKKOS_LAMBDA(const RowMember& team, int flat) {
         const Run run = runs(flat / levels);
         const int level = flat % levels;
         for (int v = 0; v < variables; ++v) {
-          if (!(v == 1 || v == 2 ? vector : scalar)) continue;
-          const Turned to = run.segment < 0 ? Turned{v, Real(1)} : turn(segments(run.segment), v);
+          if (!(has_vector && (v == 1 || v == 2) ? vector : scalar)) continue;
+          const Turned to = run.segment < 0 ? Turned{v, Real(1)} : turn(segments(run.segment), v, has_vector);
           const Real* __restrict__ from = &state(run.source_tile, level, v, 0, 0) + run.source;
           Real* __restrict__ into = (run.segment < 0 ? &state(run.target_tile, level, v, 0, 0)
                                                      : &strips(run.segment, level, to.variable, 0, 0)) +
@@ -326,7 +331,8 @@ void GhostCells::interpolate(const View<Real*****>& state, bool scalar, bool vec
   const auto strips = strips_;
   const auto blocks = blocks_;
   const auto weights = weights_;
-  const int per_row = blocks_per_row_, width = width_, levels = levels_, variables = variables_, stencil = stencil_;
+  const int per_row = blocks_per_row_, width = width_, levels = levels_, variables = variables_, rows = rows_;
+  const bool has_vector = has_vector_;
   const int size = grid_->tile_cells(), columns = strip_columns_;
   Kokkos::parallel_for(
       "halo interpolate",
@@ -340,7 +346,7 @@ void GhostCells::interpolate(const View<Real*****>& state, bool scalar, bool vec
         const int last = s.last[depth] < along + kLanes ? s.last[depth] : along + kLanes;
         if (block.window == 0 || first >= last) return;
         const Real* w = &weights(block.weights);
-        const int kind = stencil * block.window * kLanes;
+        const int kind = rows * block.window * kLanes;
         const bool low = s.side == kWest || s.side == kSouth;
         const int fixed = low ? kHalo - 1 - depth : kHalo + size + depth;
         const bool across_alpha = s.side == kWest || s.side == kEast;
@@ -355,21 +361,22 @@ void GhostCells::interpolate(const View<Real*****>& state, bool scalar, bool vec
         };
         for (int level = 0; level < levels; ++level)
           for (int v = 0; v < variables; ++v) {
-            if (v == 2 || !(v == 1 ? vector : scalar)) continue;  // 2 goes with the outward component
+            const bool outward = has_vector && v == 1;
+            if ((has_vector && v == 2) || !(outward ? vector : scalar)) continue;  // 2 goes with the outward component
             const Real* from = &strips(segment, level, v, 0, block.first_source);
-            const Real* beside = v == 1 ? &strips(segment, level, 2, 0, block.first_source) : from;
+            const Real* beside = outward ? &strips(segment, level, 2, 0, block.first_source) : from;
             Lanes sum = load_lanes(from) * Real(0), turned = sum, kept = sum;
-            for (int row = 0; row < stencil; ++row)
+            for (int row = 0; row < rows; ++row)
               for (int m = 0; m < block.window; ++m) {
                 const int at = (row * block.window + m) * kLanes;
                 const Lanes source = load_lanes(from + row * columns + m);
                 sum += load_lanes(w + at) * source;
-                if (v == 1) {
+                if (outward) {
                   turned += load_lanes(w + kind + at) * source;
                   kept += load_lanes(w + 2 * kind + at) * load_lanes(beside + row * columns + m);
                 }
               }
-            if (v != 1) {
+            if (!outward) {
               write(level, v, sum, Real(1));
             } else {
               write(level, across_alpha ? 1 : 2, sum, out_sign);

@@ -9,6 +9,13 @@
 
 namespace tramontane {
 
+/// What a GhostCells fills, and how.
+struct GhostOptions {
+  int width = 0;             ///< innermost rings that are filled; 0: max(3, (order + 1)/2)
+  bool has_vector = true;    ///< variables 1 and 2 are the components of a vector; else all variables are scalars
+  int degree_along = 4;      ///< of the polynomials along the edge: 4, or 6 for terms that take two derivatives
+};
+
 /// A ghost cell beyond a panel's edge lies, in the panel's extended angles, on the ground of another panel. Its average
 /// is the Gauss quadrature over the ghost cell of the owner panel's polynomial: five by five (or seven by seven) cells
 /// of the owner's interior, tensor product, momentum turned into the ghost's basis at each quadrature point. All of that
@@ -27,9 +34,9 @@ namespace tramontane {
 /// max(3, (order + 1)/2) rings are filled.
 class GhostCells {
  public:
-  /// @param variables of the states that will be filled, at least 3
+  /// @param variables of the states that will be filled, at least 3 if two of them are a vector
   GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int levels, int variables = 3,
-             double deadline_seconds = 300.0);
+             double deadline_seconds = 300.0, GhostOptions options = {});
 
   void start(const View<Real*****>& state);
   /// With `scalar` or `vector` false the ghosts of variable 0 and of 3 and up, or of 1 and 2, are left as they are.
@@ -67,7 +74,10 @@ class GhostCells {
   void tabulate(int tile_position);
 
   std::shared_ptr<const Grid> grid_;
-  int levels_, variables_, stencil_, width_;
+  int levels_, variables_;
+  int rows_, along_;  ///< cells of the neighbour that a ghost cell takes: rows from the edge, and along it
+  int width_;
+  bool has_vector_;
   int blocks_per_row_, strip_columns_;
   std::unique_ptr<PointExchange> exchange_;
   View<Segment*> segments_;

@@ -83,7 +83,7 @@ std::vector<double> tracer_means(const ShallowWater& solver, const State& state,
   const auto bottom = Kokkos::create_mirror_view_and_copy(HostSpace(), solver.bottom());
   for_owned(grid, [&](int tile, int j, int i, std::size_t k) {
     out[k] = host(tile, level, kPrognostic + tracer, j + kHalo, i + kHalo) /
-             (host(tile, level, 0, j + kHalo, i + kHalo) - bottom(tile, j, i));
+             (static_cast<double>(host(tile, level, 0, j + kHalo, i + kHalo)) - bottom(tile, j, i));
   });
   return out;
 }

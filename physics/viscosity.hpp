@@ -5,11 +5,12 @@
 #include <mpi.h>
 
 #include <memory>
+#include <vector>
 
 #include "physics/ghost_cells.hpp"
 #include "physics/grid.hpp"
 #include "physics/panel_edges.hpp"
-#include "physics/vorticity.hpp"
+#include "physics/region.hpp"
 
 namespace tramontane {
 
@@ -32,37 +33,61 @@ class Viscosity {
   double nu() const { return nu_; }
 
   /// Computes the viscous tendency of a state whose ghost cells are filled, plus `forcing` unless that is empty.
-  /// Collective over the solver's ranks: exchanges panel-edge gradients and ghost cells of vorticity and divergence.
+  /// Collective over the solver's ranks: exchanges panel-edge fluxes and ghost cells of vorticity and divergence.
   void compute(const View<Real*****>& state, const View<Real*****>& forcing);
 
   /// (tile, level, variable, j, i), interior cells, units of the state per second. Valid after compute().
   const View<Real*****>& tendency() const { return tendency_; }
 
- private:
-  /// Mean sqrt_g as a face's Gauss points see it through the reconstruction: value and slopes (per cell width) along
-  /// the face's normal and along the face, in the shape of FaceMetric.
+  /// What a face's Gauss points need beside Grid's tables. The shapes of the first three are those of FaceMetric.
   struct FaceTable {
-    View<Real***> value, normal, tangential;
+    View<Real***> inverse_mean, normal, tangential;  ///< mean sqrt_g through the reconstruction: one over its value, its
+                                                     ///< slopes per cell width across and along the face
+    View<Real****> bottom;  ///< ghosted_bottom through the reconstruction: (tile, Gauss point, row, face) or (.., face, i)
   };
+
+ public:  // kernels: extended lambdas may not live in private members
+  void state_lines(const Region& region, const View<Real*****>& state);
+  void alpha_faces(const Region& region);
+  void beta_faces(const Region& region);
+  void scalars(const Region& region);
+  void edge_fluxes();
+  void scalar_lines(const Region& region);
+  void momentum(const Region& region, const View<Real*****>& state, const View<Real*****>& forcing);
+
+ private:
   void tabulate_faces();
+  void tabulate_bottom();
 
   std::shared_ptr<const Grid> grid_;
   int levels_;
   double nu_;
   View<Real***> ghosted_bottom_;
-  VorticityDivergence curl_;
   PanelEdges edges_;
   GhostCells ghosts_;
-  FaceTable alpha_faces_, beta_faces_;
-  View<Real*****> beta_lines_, alpha_lines_;  ///< E on Gauss lines, then its slope along the row: see viscosity.cpp
-  View<Real****> alpha_flux_, beta_flux_;  ///< sqrt_g G^ij d_j eta: (tile, level, j, face) and (tile, level, face, i)
-  View<Real*****> scalars_;                ///< (tile, 3 * level + scalar, 3, ghosted j, ghosted i): see viscosity.cpp
-  View<Real*****> scalar_lines_;           ///< (tile, level, line, j, ghosted i)
+  std::vector<Region> regions_;
+  FaceTable alpha_table_, beta_table_;
+  View<int**> segment_of_;       ///< (tile, side): number of the edge segment, -1 inside a panel
+
+  // Work space of one region, indices relative to it.
+  View<Real*****> beta_lines_, alpha_lines_;  ///< see viscosity_faces.cpp
+  View<Real*****> alpha_faces_, beta_faces_;  ///< (circulation, outflow, surface flux): (tile, level, 3, j, face)
+  View<Real*****> scalar_lines_;              ///< see viscosity_momentum.cpp
+
+  View<Real*****> scalars_;  ///< (tile, level, ViscousScalar, ghosted j, ghosted i)
   View<Real*****> tendency_;
 };
 
 /// The largest eigenvalue of the flux-form Laplacian is kViscousEigenvalue nu (G^aa + G^bb) / spacing^2, of two-cell
 /// waves along both directions; nu in m2 s-1, `spacing` = radius times angle of a cell in m.
 inline constexpr double kViscousEigenvalue = 6.04;
+
+/// Cells of the reconstruction that gives slopes along a face. The flux through a panel edge is the mean of two panels',
+/// whose errors in this slope have opposite signs, so it differs from the next face's by that error; the difference of the
+/// two fluxes takes an order off: sixth order instead of fourth.
+inline constexpr int kSlopeStencil = 7;
+
+/// Scalars of the second exchange, as sqrt_g-weighted cell means: vorticity and divergence (s-1), and the tendency of E.
+enum ViscousScalar : int { kVorticity, kDivergence, kSurfaceTendency, kViscousScalars };
 
 }  // namespace tramontane

@@ -1,16 +1,13 @@
 #include "physics/vorticity.hpp"
 
-#include "kernels/rows.hpp"
 #include "physics/gauss_lines.hpp"
+#include "physics/shallow_water_rows.hpp"
 
 namespace tramontane {
 
 namespace {
 
 constexpr int kFields = 3;  // sqrt_g phi and the two momenta
-using Row = const Real* __restrict__;
-using Table = const Real* __restrict__;
-using OutRow = Real* __restrict__;
 
 /// Means along one direction at the Gauss lines of the other. Variable 0 of the state carries E: `bottom` makes
 /// sqrt_g phi of it.
@@ -18,128 +15,112 @@ void gauss_lines(const Grid& grid, const View<Real*****>& state, const View<Real
                  const View<Real*****>& beta_lines, const View<Real*****>& alpha_lines) {
   const int tiles = grid.tile_count(), size = grid.tile_cells(), levels = static_cast<int>(state.extent(1));
   const int ghosted = size + 2 * kHalo;
-  const GaussLineWeights w = gauss_line_weights();
+  const Reconstruction<kStencil> weights;
   for_rows(
       "vorticity lines", tiles * levels * ghosted, KOKKOS_LAMBDA(const RowMember& team, int flat) {
+        const Reconstruction<kStencil> w = weights;  // a copy that no store can alias stays in registers
         const int tile = flat / (levels * ghosted), level = flat / ghosted % levels, row = flat % ghosted;
-        constexpr int first = kHalo - kStencilReach;
-        for (int v = 0; v < kFields; ++v) {
-          Row q = &state(tile, level, v, row, first);
-          Table b = &bottom(tile, row, first);
-          const double scale = v == 0 ? 1.0 : 0.0;
-          for (int g = 0; g < kGaussPoints; ++g) {
-            OutRow out = &alpha_lines(tile, level, kGaussPoints * v + g, row, 0);
-            const double w0 = w.value[g][0], w1 = w.value[g][1], w2 = w.value[g][2], w3 = w.value[g][3],
-                         w4 = w.value[g][4];
-            simd_for(team, 0, size, [&](int i) {
-              out[i] = w0 * (q[i] - scale * b[i]) + w1 * (q[i + 1] - scale * b[i + 1]) +
-                       w2 * (q[i + 2] - scale * b[i + 2]) + w3 * (q[i + 3] - scale * b[i + 3]) +
-                       w4 * (q[i + 4] - scale * b[i + 4]);
-            });
-          }
-        }
-        const int j = row - kHalo;
+        const int pitch = static_cast<int>(state.extent(4)), j = row - kHalo;
+        const auto reconstruct = [&](const View<Real*****>& lines, int v, int line_row, int first_row, int first_column,
+                                     int stride, int count) {
+          Row q = &state(tile, level, v, first_row, first_column), b = &bottom(tile, first_row, first_column);
+          const Real share = v == 0 ? Real(1) : Real(0);
+          OutputRow first = &lines(tile, level, kGaussPoints * v, line_row, 0),
+                    second = &lines(tile, level, kGaussPoints * v + 1, line_row, 0);
+          simd_for(team, 0, count, [&](int i) TRAMONTANE_INLINE_BODY {
+            const auto points = w.values([&](int k) { return q[i + k * stride] - share * b[i + k * stride]; });
+            first[i] = points.first;
+            second[i] = points.second;
+          });
+        };
+        for (int v = 0; v < kFields; ++v) reconstruct(alpha_lines, v, row, row, kHalo - kStencilReach, 1, size);
         if (j < 0 || j >= size) return;
-        for (int v = 0; v < kFields; ++v) {
-          Row q0 = &state(tile, level, v, row - 2, 0), q1 = &state(tile, level, v, row - 1, 0),
-              q2 = &state(tile, level, v, row, 0), q3 = &state(tile, level, v, row + 1, 0),
-              q4 = &state(tile, level, v, row + 2, 0);
-          Table b0 = &bottom(tile, row - 2, 0), b1 = &bottom(tile, row - 1, 0), b2 = &bottom(tile, row, 0),
-                b3 = &bottom(tile, row + 1, 0), b4 = &bottom(tile, row + 2, 0);
-          const double scale = v == 0 ? 1.0 : 0.0;
-          for (int g = 0; g < kGaussPoints; ++g) {
-            OutRow out = &beta_lines(tile, level, kGaussPoints * v + g, j, 0);
-            const double w0 = w.value[g][0], w1 = w.value[g][1], w2 = w.value[g][2], w3 = w.value[g][3],
-                         w4 = w.value[g][4];
-            simd_for(team, 0, ghosted, [&](int i) {
-              out[i] = w0 * (q0[i] - scale * b0[i]) + w1 * (q1[i] - scale * b1[i]) + w2 * (q2[i] - scale * b2[i]) +
-                       w3 * (q3[i] - scale * b3[i]) + w4 * (q4[i] - scale * b4[i]);
-            });
-          }
-        }
+        for (int v = 0; v < kFields; ++v) reconstruct(beta_lines, v, j, row - kStencilReach, 0, pitch, ghosted);
       });
 }
 
-/// Per panel angle: covariant velocity along a face whose fixed angle has the tangent x and whose Gauss point has the
-/// tangent y, and the flux through it, from contravariant components (across, along). Symmetric in the two directions.
-struct FaceVelocity {
-  double along, flux;
-};
-KOKKOS_INLINE_FUNCTION FaceVelocity face_velocity(double x, double y, double across, double along) {
-  const double xx = 1.0 + x * x, yy = 1.0 + y * y, d2 = xx + y * y;
-  const double common = xx * yy / (d2 * d2);
-  return {common * (yy * along - x * y * across), common * std::sqrt(d2) * across};
+/// Mean over a face's two Gauss points; see face_velocity. Rows from the first cell of the face's stencil on, `stride`
+/// from one cell across the face to the next.
+KOKKOS_FORCEINLINE_FUNCTION FaceVelocity<Real> mean_velocity(const Row* mass, const Row* across, const Row* along,
+                                                             const Row* inverse_delta, int f, int stride, Real x,
+                                                             Real y0, Real y1) {
+  const Real y[kGaussPoints] = {y0, y1};
+  FaceVelocity<Real> sum{0, 0};
+  TRAMONTANE_UNROLL
+  for (int g = 0; g < kGaussPoints; ++g) {
+    const auto in = [f, stride](Row r) { return [r, f, stride](int k) { return r[f + k * stride]; }; };
+    const Real per_mass = Real(1) / centred_face_value(in(mass[g]));
+    const auto u = face_velocity(multiply_add(x, x, Real(1)), multiply_add(y[g], y[g], Real(1)), x * y[g],
+                                 inverse_delta[g][f], centred_face_value(in(across[g])) * per_mass,
+                                 centred_face_value(in(along[g])) * per_mass);
+    sum = {sum.along + Real(0.5) * u.along, sum.flux + Real(0.5) * u.flux};
+  }
+  return sum;
 }
 
-void alpha_faces(const Grid& grid, const View<Real*>& edge_tangent, const View<Real*****>& lines,
-                 const View<Real*****>& faces) {
+void alpha_faces(const Grid& grid, const View<Real*****>& lines, const View<Real*****>& faces) {
   const int tiles = grid.tile_count(), size = grid.tile_cells(), levels = static_cast<int>(lines.extent(1));
   const auto gauss_tangent = grid.gauss_tangent();
-  const TilePosition origin(grid);
+  const auto edge_tangent = grid.edge_tangent();
+  const auto inverse_delta = grid.alpha_faces().inverse_delta;
+  const TileOrigin origin(grid);
   for_rows(
       "circulation on alpha faces", tiles * levels * size, KOKKOS_LAMBDA(const RowMember& team, int flat) {
         const int tile = flat / (levels * size), level = flat / size % levels, j = flat % size;
-        constexpr int first = kHalo - kCentredReach;
-        OutRow circulation = &faces(tile, level, 0, j, 0), flux = &faces(tile, level, 1, j, 0);
-        Table x = &edge_tangent(origin.column(tile));
-        const double y0 = gauss_tangent(0, origin.row(tile) + j), y1 = gauss_tangent(1, origin.row(tile) + j);
-        Row m0 = &lines(tile, level, 0, j, first), m1 = &lines(tile, level, 1, j, first);
-        Row a0 = &lines(tile, level, 2, j, first), a1 = &lines(tile, level, 3, j, first);
-        Row b0 = &lines(tile, level, 4, j, first), b1 = &lines(tile, level, 5, j, first);
-        simd_for(team, 0, size + 1, [&](int f) {
-          const double per_mass0 = 1.0 / centred_face_value(m0 + f), per_mass1 = 1.0 / centred_face_value(m1 + f);
-          const FaceVelocity p =
-              face_velocity(x[f], y0, centred_face_value(a0 + f) * per_mass0, centred_face_value(b0 + f) * per_mass0);
-          const FaceVelocity q =
-              face_velocity(x[f], y1, centred_face_value(a1 + f) * per_mass1, centred_face_value(b1 + f) * per_mass1);
-          circulation[f] = 0.5 * (p.along + q.along);
-          flux[f] = 0.5 * (p.flux + q.flux);
+        const int row = origin.row(tile) + j, column = origin.column(tile);
+        const auto line = [&](int v, int g) {
+          return &lines(tile, level, kGaussPoints * v + g, j, kHalo - kCentredReach);
+        };
+        const Row mass[] = {line(0, 0), line(0, 1)}, across[] = {line(1, 0), line(1, 1)},
+                  along[] = {line(2, 0), line(2, 1)};
+        const Row per_delta[] = {&inverse_delta(0, row, column), &inverse_delta(1, row, column)};
+        Row x = &edge_tangent(column);
+        const Real y0 = gauss_tangent(0, row), y1 = gauss_tangent(1, row);
+        OutputRow circulation = &faces(tile, level, 0, j, 0), flux = &faces(tile, level, 1, j, 0);
+        simd_for(team, 0, size + 1, [&](int f) TRAMONTANE_INLINE_BODY {
+          const auto u = mean_velocity(mass, across, along, per_delta, f, 1, x[f], y0, y1);
+          circulation[f] = u.along;
+          flux[f] = u.flux;
         });
       });
 }
 
-void beta_faces(const Grid& grid, const View<Real*>& edge_tangent, const View<Real*****>& lines,
-                const View<Real*****>& faces) {
+void beta_faces(const Grid& grid, const View<Real*****>& lines, const View<Real*****>& faces) {
   const int tiles = grid.tile_count(), size = grid.tile_cells(), levels = static_cast<int>(lines.extent(1));
   const auto gauss_tangent = grid.gauss_tangent();
-  const TilePosition origin(grid);
+  const auto edge_tangent = grid.edge_tangent();
+  const auto inverse_delta = grid.beta_faces().inverse_delta;
+  const TileOrigin origin(grid);
   for_rows(
       "circulation on beta faces", tiles * levels * (size + 1), KOKKOS_LAMBDA(const RowMember& team, int flat) {
         const int tile = flat / (levels * (size + 1)), level = flat / (size + 1) % levels, face = flat % (size + 1);
-        OutRow circulation = &faces(tile, level, 0, face, 0), flux = &faces(tile, level, 1, face, 0);
-        const double x = edge_tangent(origin.row(tile) + face);
-        for (int g = 0; g < kGaussPoints; ++g) {
-          Row m[6], a[6], b[6];
-          for (int k = 0; k < 6; ++k) {
-            const int row = face + kHalo - kCentredReach + k;
-            m[k] = &lines(tile, level, g, row, 0);
-            a[k] = &lines(tile, level, kGaussPoints + g, row, 0);
-            b[k] = &lines(tile, level, 2 * kGaussPoints + g, row, 0);
-          }
-          Table y = &gauss_tangent(g, origin.column(tile));
-          const bool first = g == 0;
-          simd_for(team, 0, size, [&](int i) {
-            const double mass[6] = {m[0][i], m[1][i], m[2][i], m[3][i], m[4][i], m[5][i]};
-            const double alpha[6] = {a[0][i], a[1][i], a[2][i], a[3][i], a[4][i], a[5][i]};
-            const double beta[6] = {b[0][i], b[1][i], b[2][i], b[3][i], b[4][i], b[5][i]};
-            const double per_mass = 1.0 / centred_face_value(mass);
-            const FaceVelocity p =
-                face_velocity(x, y[i], centred_face_value(beta) * per_mass, centred_face_value(alpha) * per_mass);
-            circulation[i] = (first ? 0.0 : circulation[i]) + 0.5 * p.along;
-            flux[i] = (first ? 0.0 : flux[i]) + 0.5 * p.flux;
-          });
-        }
+        const int row = origin.row(tile) + face, column = origin.column(tile);
+        const auto line = [&](int v, int g) {
+          return &lines(tile, level, kGaussPoints * v + g, face + kHalo - kCentredReach, 0);
+        };
+        const Row mass[] = {line(0, 0), line(0, 1)}, across[] = {line(2, 0), line(2, 1)},
+                  along[] = {line(1, 0), line(1, 1)};
+        const Row per_delta[] = {&inverse_delta(0, row, column), &inverse_delta(1, row, column)};
+        Row y0 = &gauss_tangent(0, column), y1 = &gauss_tangent(1, column);
+        const Real x = edge_tangent(row);
+        const int pitch = static_cast<int>(lines.extent(4));
+        OutputRow circulation = &faces(tile, level, 0, face, 0), flux = &faces(tile, level, 1, face, 0);
+        simd_for(team, 0, size, [&](int i) TRAMONTANE_INLINE_BODY {
+          const auto u = mean_velocity(mass, across, along, per_delta, i, pitch, x, y0[i], y1[i]);
+          circulation[i] = u.along;
+          flux[i] = u.flux;
+        });
       });
 }
 
 void close_cells(const Grid& grid, const View<Real*****>& alpha, const View<Real*****>& beta,
                  const View<Real****>& vorticity, const View<Real****>& divergence) {
   const int tiles = grid.tile_count(), size = grid.tile_cells(), levels = static_cast<int>(alpha.extent(1));
-  const double scale = 1.0 / (grid.spacing() * grid.radius());
+  const Real scale = static_cast<Real>(1.0 / (grid.spacing() * grid.radius()));
   for_rows(
       "vorticity and divergence", tiles * levels * size, KOKKOS_LAMBDA(const RowMember& team, int flat) {
         const int tile = flat / (levels * size), level = flat / size % levels, j = flat % size;
-        OutRow zeta = &vorticity(tile, level, j, 0), delta = &divergence(tile, level, j, 0);
+        OutputRow zeta = &vorticity(tile, level, j, 0), delta = &divergence(tile, level, j, 0);
         Row ca = &alpha(tile, level, 0, j, 0), fa = &alpha(tile, level, 1, j, 0);
         Row cb = &beta(tile, level, 0, j, 0), fb = &beta(tile, level, 1, j, 0);
         Row cb1 = &beta(tile, level, 0, j + 1, 0), fb1 = &beta(tile, level, 1, j + 1, 0);
@@ -165,8 +146,8 @@ VorticityDivergence::VorticityDivergence(std::shared_ptr<const Grid> grid, int l
 
 void VorticityDivergence::compute(const View<Real*****>& state, const View<Real***>& ghosted_bottom) {
   gauss_lines(*grid_, state, ghosted_bottom, beta_lines_, alpha_lines_);
-  alpha_faces(*grid_, grid_->edge_tangent(), beta_lines_, alpha_faces_);
-  beta_faces(*grid_, grid_->edge_tangent(), alpha_lines_, beta_faces_);
+  alpha_faces(*grid_, beta_lines_, alpha_faces_);
+  beta_faces(*grid_, alpha_lines_, beta_faces_);
   close_cells(*grid_, alpha_faces_, beta_faces_, vorticity_, divergence_);
 }
 

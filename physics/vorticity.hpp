@@ -22,13 +22,10 @@ class VorticityDivergence {
   const View<Real****>& vorticity() const { return vorticity_; }
   const View<Real****>& divergence() const { return divergence_; }
 
-  /// Means along alpha of (sqrt_g phi, Ma, Mb) on the beta Gauss lines: (tile, level, 2 * field + line, j, ghosted i).
-  const View<Real*****>& beta_lines() const { return beta_lines_; }
-
  private:
   std::shared_ptr<const Grid> grid_;
   int levels_;
-  View<Real*****> beta_lines_, alpha_lines_;  ///< alpha_lines_: (tile, level, 2 * field + line, ghosted j, i)
+  View<Real*****> beta_lines_, alpha_lines_;  ///< (tile, level, 2 * field + line, j, ghosted i) and (.., ghosted j, i)
   View<Real*****> alpha_faces_, beta_faces_;  ///< (circulation, flux): (tile, level, 2, j, face) and (.., face, i)
   View<Real****> vorticity_, divergence_;
 };

@@ -28,6 +28,11 @@ Handle string_type(std::size_t size) {
 
 }  // namespace
 
+std::unique_lock<std::recursive_mutex> library_lock() {
+  static std::recursive_mutex mutex;
+  return std::unique_lock(mutex);
+}
+
 std::string error_text() {
   ErrorEnds ends;
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, note_error, &ends);

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -22,6 +23,10 @@ namespace tramontane::hdf5 {
 struct Hdf5Error : RunError {
   using RunError::RunError;
 };
+
+/// The lock that every HDF5 call is made under while more than one thread of the process uses the library: Debian's
+/// parallel HDF5 is not built for threads. Held for one sample at most by those who read ahead.
+std::unique_lock<std::recursive_mutex> library_lock();
 
 /// Innermost and outermost message of the current error stack, in one line; empty when there is none.
 std::string error_text();

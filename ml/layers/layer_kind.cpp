@@ -10,11 +10,12 @@ namespace tramontane {
 // One line a kind; each is defined in the file of its name.
 const LayerKind& addition_layer();
 const LayerKind& convolution_layer();
+const LayerKind& normalisation_layer();
 
 namespace {
 
 const std::vector<const LayerKind*>& kinds() {
-  static const std::vector<const LayerKind*> all = {&addition_layer(), &convolution_layer()};
+  static const std::vector<const LayerKind*> all = {&addition_layer(), &convolution_layer(), &normalisation_layer()};
   return all;
 }
 

@@ -44,6 +44,9 @@ class Layer {
   virtual void backward_data(const std::vector<const Scalar*>& sources, const Scalar* dy, int source, Scalar* dx) = 0;
 };
 
+/// Added to the variance of a normalisation.
+inline constexpr double kNormalisationEpsilon = 1e-5;
+
 class LayerKind {
  public:
   virtual ~LayerKind() = default;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "kernels/errors.hpp"
+#include "ml/networks/graph_builder.hpp"
 #include "ml/networks/network_kind.hpp"
 
 namespace tramontane {
@@ -17,10 +18,11 @@ class Mlp final : public NetworkKind {
   }
 
   void build(const NetworkSpec& spec, NetworkGraph& graph) const override {
+    GraphBuilder builder(spec, graph);
     int last = -1;
     for (int layer = 0; layer < spec.levels; ++layer)
-      last = add_convolution(graph, fmt::format("hidden{}", layer), 1, 0, spec.width, {{last}});
-    add_output(graph, spec.outputs, last);
+      last = builder.convolution(fmt::format("hidden{}", layer), 1, 0, spec.width, {{last}});
+    builder.output(last);
   }
 
   int smallest_grid(const NetworkSpec&) const override { return 2; }

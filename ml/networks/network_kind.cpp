@@ -9,13 +9,14 @@
 namespace tramontane {
 
 // One line a kind; each is defined in the file of its name.
+const NetworkKind& convnext_network();
 const NetworkKind& mlp_network();
 const NetworkKind& unet_network();
 
 namespace {
 
 const std::vector<const NetworkKind*>& kinds() {
-  static const std::vector<const NetworkKind*> all = {&mlp_network(), &unet_network()};
+  static const std::vector<const NetworkKind*> all = {&convnext_network(), &mlp_network(), &unet_network()};
   return all;
 }
 
@@ -34,26 +35,6 @@ std::vector<std::string> network_names() {
   return names;
 }
 
-int add_convolution(NetworkGraph& graph, std::string name, int kernel, int level, int out_channels,
-                    std::vector<NetworkSource> sources, Activation activation) {
-  NetworkNode node;
-  node.name = std::move(name);
-  node.kind = "convolution";
-  node.attributes.kernel = kernel;
-  node.level = level;
-  node.out_channels = out_channels;
-  node.activation = activation;
-  node.sources = std::move(sources);
-  return graph.add(std::move(node));
-}
-
-int add_output(NetworkGraph& graph, int outputs, int source) {
-  const int node = add_convolution(graph, "output", 1, 0, outputs, {{source}}, Activation::linear);
-  for (int b = graph.nodes[node].first_block; b < static_cast<int>(graph.blocks.size()); ++b)
-    graph.blocks[b].initial = InitialValues::zero;
-  return node;
-}
-
 void check(const NetworkSpec& spec) {
   const NetworkKind& kind = network_kind(spec.type);
   if (spec.inputs < 1 || spec.outputs < 1)
@@ -61,6 +42,18 @@ void check(const NetworkSpec& spec) {
                                  spec.inputs, spec.outputs));
   if (spec.width < 1 || spec.width > 4096)
     throw InputError(fmt::format("surrogate.network.width = {} is out of range: choose 1 to 4096", spec.width));
+  if (spec.norm != "none" && spec.norm != "layer" && spec.norm != "group")
+    throw InputError(
+        fmt::format("surrogate.network.norm = {} is unknown: choose one of none, layer, group", spec.norm));
+  const int groups = spec.norm == "group" ? spec.groups : 1;
+  if (spec.norm != "none" && (groups < 1 || spec.width % groups != 0 || spec.width / groups < 2))
+    throw InputError(
+        fmt::format("surrogate.network.width = {} channels do not make {} group(s) of two or more to normalise: choose "
+                    "a width that surrogate.network.groups divides",
+                    spec.width, groups));
+  if (spec.kernels != "shared" && spec.kernels != "polar")
+    throw InputError(
+        fmt::format("surrogate.network.kernels = {} is unknown: choose one of shared, polar", spec.kernels));
   Tiling(spec.n, spec.tiles_per_edge, 1);  // refuses tiles that do not divide the panel
   kind.check(spec);
 }

@@ -25,12 +25,4 @@ class NetworkKind {
 const NetworkKind& network_kind(const std::string& name);
 std::vector<std::string> network_names();
 
-// Nodes that the architectures share.
-
-/// A convolution of one or more sources, with the capped leaky ReLU unless `activation` says otherwise.
-int add_convolution(NetworkGraph& graph, std::string name, int kernel, int level, int out_channels,
-                    std::vector<NetworkSource> sources, Activation activation = Activation::capped_leaky_relu);
-/// The linear 1 x 1 convolution at the end, which starts at zero, so that an untrained network is neutral.
-int add_output(NetworkGraph& graph, int outputs, int source);
-
 }  // namespace tramontane

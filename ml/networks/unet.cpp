@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "kernels/errors.hpp"
+#include "ml/networks/graph_builder.hpp"
 #include "ml/networks/network_kind.hpp"
 
 namespace tramontane {
@@ -24,22 +25,23 @@ class Unet final : public NetworkKind {
   }
 
   void build(const NetworkSpec& spec, NetworkGraph& graph) const override {
+    GraphBuilder builder(spec, graph);
     std::vector<int> skips;
     int last = -1;
     for (int level = 0; level < spec.levels; ++level) {
       const int width = spec.width << level;
-      last = add_convolution(graph, fmt::format("encoder{}.a", level), 3, level, width,
-                             {{last, level == 0 ? CellLink::halo : CellLink::pool_halo}});
-      last = add_convolution(graph, fmt::format("encoder{}.b", level), 3, level, width, {{last, CellLink::halo}});
+      last = builder.convolution(fmt::format("encoder{}.a", level), 3, level, width,
+                                 {{last, level == 0 ? CellLink::halo : CellLink::pool_halo}});
+      last = builder.convolution(fmt::format("encoder{}.b", level), 3, level, width, {{last, CellLink::halo}});
       skips.push_back(last);
     }
     for (int level = spec.levels - 2; level >= 0; --level) {
       const int width = spec.width << level;
-      last = add_convolution(graph, fmt::format("decoder{}.a", level), 3, level, width,
-                             {{skips[level], CellLink::halo}, {last, CellLink::upsample_halo}});
-      last = add_convolution(graph, fmt::format("decoder{}.b", level), 3, level, width, {{last, CellLink::halo}});
+      last = builder.convolution(fmt::format("decoder{}.a", level), 3, level, width,
+                                 {{skips[level], CellLink::halo}, {last, CellLink::upsample_halo}});
+      last = builder.convolution(fmt::format("decoder{}.b", level), 3, level, width, {{last, CellLink::halo}});
     }
-    add_output(graph, spec.outputs, last);
+    builder.output(last);
   }
 
   /// The coarsest level then has two cells per edge.

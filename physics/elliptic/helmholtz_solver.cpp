@@ -8,6 +8,7 @@
 #include <sstream>
 #include <utility>
 
+#include "kernels/precision.hpp"
 #include "physics/elliptic/helmholtz_matrix.hpp"
 #include "physics/elliptic/petsc_handles.hpp"
 
@@ -18,6 +19,9 @@ using petsc::check;
 namespace {
 
 constexpr const char* kPrefix = "helmholtz_";
+
+/// Residual relative to the right-hand side that a product's own rounding leaves: about 45 of a number's spacings.
+constexpr double kRoundOff = 1e-14 * kCoarseness;
 
 PetscErrorCode multiply(Mat shell, Vec x, Vec y);
 
@@ -208,7 +212,7 @@ void HelmholtzSolver::solve(const State& x, const State& b, double s, double lar
   check(VecAYPX(m.residual.get(), -1.0, m.rhs.get()), "form a residual");
   const double first = m.norm(m.residual.get());
   if (!std::isfinite(first)) return;  // the state is: the run's own check names the place
-  const double round_off = 1e-14 * size;
+  const double round_off = kRoundOff * size;
   if (m.chebyshev()) {
     // Ghost cells move the spectrum off its bounds by a little, in proportion to its width.
     const double width = s * s * largest_square, slack = kSlack * width / (1 + width);

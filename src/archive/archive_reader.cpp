@@ -9,6 +9,7 @@
 
 #include "kernels/errors.hpp"
 #include "src/archive/archive_format.hpp"
+#include "src/archive/truncated_file.hpp"
 
 namespace tramontane {
 
@@ -43,9 +44,10 @@ void read_row(hid_t data, std::int64_t k, T* to) {
 
 }  // namespace
 
-ArchiveReader::ArchiveReader(const std::string& path) : path_(path) {
+ArchiveReader::ArchiveReader(const std::string& path, bool accept_truncated) : path_(path) {
+  const auto lock = hdf5::library_lock();
   try {
-    open();
+    open(accept_truncated);
   } catch (const hdf5::Hdf5Error& error) {
     fail(fmt::format("it is damaged or not a Tramontane archive ({}); give another file", error.what()));
   }
@@ -55,7 +57,7 @@ void ArchiveReader::fail(const std::string& what) const {
   throw InputError("archive " + path_ + ": " + what);
 }
 
-void ArchiveReader::open() {
+void ArchiveReader::open_file(bool accept_truncated) {
   std::error_code ignored;
   if (!std::filesystem::is_regular_file(path_, ignored)) fail("there is no such file; check learner.archives");
   hdf5::silence_errors();
@@ -68,8 +70,18 @@ void ArchiveReader::open() {
   try {
     file_ = hdf5::open_file(path_, H5F_ACC_RDONLY, access);
   } catch (const hdf5::Hdf5Error& error) {
-    fail(fmt::format("it is truncated or damaged ({}); write it again or give another file", error.what()));
+    truncated_ = std::string(error.what()).find("truncated file") != std::string::npos;
+    if (truncated_ && accept_truncated) {
+      file_ = hdf5::open_truncated_file(path_);
+      return;
+    }
+    fail(fmt::format("it is truncated or damaged ({}); write it again or give another file{}", error.what(),
+                     truncated_ ? ", or set learner.unfinished=read to take the samples that are whole" : ""));
   }
+}
+
+void ArchiveReader::open(bool accept_truncated) {
+  open_file(accept_truncated);
   if (!hdf5::has_attribute(file_, "format") || hdf5::read_string_attribute(file_, "format") != kArchiveFormat)
     fail("it is HDF5 but no Tramontane archive; check learner.archives");
   const auto version = hdf5::read_attribute<std::int32_t>(file_, "format_version");
@@ -91,11 +103,25 @@ void ArchiveReader::open() {
   read_infos(samples);
   for (const Variable& what : sample_inputs()) open_variable("input", what);
   for (const Variable& what : sample_targets()) open_variable("target", what);
-  checksums_ = hdf5::open_dataset(file_, "checksum");
-  const std::vector<hsize_t> dims = hdf5::dimensions(checksums_);
-  if (dims.size() != 2 || dims[0] < static_cast<hsize_t>(samples) ||
-      dims[1] != static_cast<hsize_t>(tiling_.tile_count()))
+  read_checksums(samples);
+}
+
+void ArchiveReader::read_checksums(std::int64_t samples) {
+  const Handle data = hdf5::open_dataset(file_, "checksum");
+  const std::vector<hsize_t> dims = hdf5::dimensions(data);
+  const auto tiles = static_cast<hsize_t>(tiling_.tile_count());
+  if (dims.size() != 2 || dims[0] < static_cast<hsize_t>(samples) || dims[1] != tiles)
     fail("its checksums do not fit its grid; give another file");
+  checksums_ = hdf5::read<std::uint64_t>(data);
+  checksums_.resize(static_cast<std::size_t>(samples) * tiles);
+}
+
+std::uint64_t ArchiveReader::fingerprint(std::int64_t k) const {
+  Checksum sum;
+  add_info(sum, info(k));
+  const auto tiles = static_cast<std::size_t>(tiling_.tile_count());
+  sum.add(&checksums_.at(static_cast<std::size_t>(k) * tiles), tiles * sizeof checksums_[0]);
+  return sum.value();
 }
 
 void ArchiveReader::open_variable(const std::string& group, const Variable& what) {
@@ -133,12 +159,13 @@ Sample ArchiveReader::read(std::int64_t k) const {
   sample.input.resize(inputs * cells);
   sample.target.resize(sample_targets().size() * cells);
   try {
+    const auto lock = hdf5::library_lock();
     for (std::size_t v = 0; v < variables_.size(); ++v)
       read_row(variables_[v], k, v < inputs ? &sample.input[v * cells] : &sample.target[(v - inputs) * cells]);
-    check_tiles(k, sample);
   } catch (const hdf5::Hdf5Error& error) {
     fail(fmt::format("sample {} cannot be read ({}); write it again or give another file", k, error.what()));
   }
+  check_tiles(k, sample);
   auto check_finite = [&](const std::vector<float>& values, const std::vector<Variable>& names) {
     const auto bad = std::ranges::find_if(values, [](float x) { return !std::isfinite(x); });
     if (bad != values.end())
@@ -151,8 +178,7 @@ Sample ArchiveReader::read(std::int64_t k) const {
 }
 
 void ArchiveReader::check_tiles(std::int64_t k, const Sample& sample) const {
-  std::vector<std::uint64_t> stored(tiling_.tile_count());
-  read_row(checksums_, k, stored.data());
+  const std::uint64_t* stored = &checksums_[static_cast<std::size_t>(k) * tiling_.tile_count()];
   const std::size_t size = static_cast<std::size_t>(tiling_.tile_cells()), cells = tiling_.cell_count();
   Checksum sum;
   for (int tile = 0; tile < tiling_.tile_count(); ++tile) {
@@ -180,6 +206,7 @@ void ArchiveReader::verify() const {
 }
 
 std::vector<double> ArchiveReader::coordinate(const std::string& name) const {
+  const auto lock = hdf5::library_lock();
   try {
     std::vector<double> values = hdf5::read<double>(hdf5::open_dataset(file_, name));
     if (values.size() != static_cast<std::size_t>(tiling_.cell_count()))

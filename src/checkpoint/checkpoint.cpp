@@ -235,6 +235,16 @@ Checkpoint describe(const Deck& deck, const Simulation& simulation) {
   return c;
 }
 
+namespace {
+
+std::string width_name(int real_bytes) {
+  if (real_bytes == sizeof(double)) return "double precision";
+  if (real_bytes == sizeof(float)) return "single precision";
+  return fmt::format("{} bytes", real_bytes);
+}
+
+}  // namespace
+
 void check_fits(const Checkpoint& checkpoint, const Checkpoint& own, const std::string& path) {
   const auto refuse = [&](const std::string& has, const std::string& wants, const std::string& advice) {
     throw InputError(fmt::format("{} {}, and this run {}: {}", path, has, wants, advice));
@@ -249,8 +259,8 @@ void check_fits(const Checkpoint& checkpoint, const Checkpoint& own, const std::
     refuse(fmt::format("holds the variables {}", checkpoint.variables), fmt::format("needs {}", own.variables),
            "name a checkpoint of the same equations");
   if (checkpoint.real_bytes != own.real_bytes)
-    refuse(fmt::format("holds numbers of {} bytes", checkpoint.real_bytes),
-           fmt::format("computes with {} bytes", own.real_bytes), "use the build that wrote it");
+    refuse("holds numbers of " + width_name(checkpoint.real_bytes), "computes with " + width_name(own.real_bytes),
+           "continue it with the build that wrote it, or start anew");
   if (checkpoint.initial_case != own.initial_case)
     refuse("began from the case " + checkpoint.initial_case, "from " + own.initial_case,
            "set initial.case = " + checkpoint.initial_case + " or name another checkpoint");

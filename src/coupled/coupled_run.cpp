@@ -12,6 +12,7 @@
 #include "src/coupled/learning.hpp"
 #include "src/coupled/model_handover.hpp"
 #include "src/coupled/provenance.hpp"
+#include "src/coupled/reservoir_batches.hpp"
 #include "src/coupled/solver_report.hpp"
 #include "src/coupled/teacher.hpp"
 #include "src/output/cf_grid.hpp"
@@ -164,16 +165,16 @@ LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, Mo
   LearningPlan plan;
   plan.n = deck.surrogate.coarse_n;
   plan.interval = deck.surrogate.interval;
-  plan.training = total_samples(deck, false);
-  plan.validation = total_samples(deck, true);
+  plan.steps = deck.learner.steps;
   plan.provenance = training_provenance(deck, "run");
   const bool first = context.rank == context.ranks.solvers;
   LearningHooks hooks;
   hooks.after_step = [&](std::int64_t step) {
     if (first) handover.beat(step);
   };
-  hooks.source_ended = [&] { consumer.finish(); };
-  const LearningOutcome outcome = learn(deck, plan, source, learners, metrics, hooks);
+  ReservoirBatches batches(deck, source, plan.steps, total_samples(deck, false), total_samples(deck, true),
+                           surrogate_statics(plan.n).area, learners, metrics != nullptr, [&] { consumer.finish(); });
+  const LearningOutcome outcome = learn(deck, plan, batches, learners, metrics, hooks);
   idle_seconds = consumer.idle_seconds();
   if (first) {
     outcome.model.save(std::filesystem::path(deck.output.dir) / deck.learner.model);

@@ -1,15 +1,11 @@
 #include "src/coupled/learning.hpp"
 
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
-#include <algorithm>
-#include <chrono>
 #include <deque>
-#include <thread>
 
-#include "ml/reservoir.hpp"
 #include "physics/grid.hpp"
+#include "src/deck/network_spec.hpp"
 #include "src/program/progress.hpp"
 #include "src/program/signals.hpp"
 
@@ -17,18 +13,9 @@ namespace tramontane {
 
 namespace {
 
-/// Outputs are bounded by this multiple of the largest target that the normaliser saw.
-constexpr double kBoundFactor = 1.5;
 /// Steps over which the last loss is averaged: single batches scatter.
 constexpr std::int64_t kLossWindow = 50;
-/// In deterministic mode all samples are admitted by this share of the steps.
-constexpr double kAdmissionShare = 0.5;
 
-int rank_in(MPI_Comm comm) {
-  int rank = 0;
-  MPI_Comm_rank(comm, &rank);
-  return rank;
-}
 int size_of(MPI_Comm comm) {
   int size = 1;
   MPI_Comm_size(comm, &size);
@@ -39,7 +26,7 @@ TrainerOptions trainer_options(const Deck& deck, const LearningPlan& plan) {
   TrainerOptions options;
   options.optimiser.learning_rate = deck.learner.learning_rate;
   options.optimiser.warmup_steps = deck.learner.warmup;
-  options.optimiser.total_steps = deck.learner.steps;
+  options.optimiser.total_steps = plan.steps;
   options.optimiser.weight_decay = deck.learner.weight_decay;
   options.optimiser.clip_norm = deck.learner.clip;
   options.optimiser.average_decay = deck.learner.ema;
@@ -50,216 +37,194 @@ TrainerOptions trainer_options(const Deck& deck, const LearningPlan& plan) {
   return options;
 }
 
-NetworkSpec network_spec(const Deck& deck, int n, std::size_t statics) {
-  NetworkSpec spec;
-  spec.type = deck.surrogate.network.type;
-  spec.inputs = static_cast<int>(sample_inputs().size() + statics);
-  spec.outputs = static_cast<int>(sample_targets().size());
-  spec.width = deck.surrogate.network.width;
-  spec.levels = deck.surrogate.network.levels;
-  spec.n = n;
-  spec.tiles_per_edge = 1;  // a learner holds whole spheres
-  return spec;
-}
+/// The weights with the least held-out loss so far, and how long they have been the best.
+class BestWeights {
+ public:
+  /// Whether this validation is the best.
+  bool see(std::int64_t step, double loss, const std::vector<float>& weights) {
+    if (step_ >= 0 && loss >= loss_) {
+      ++since_;
+      return false;
+    }
+    step_ = step;
+    loss_ = loss;
+    since_ = 0;
+    weights_ = weights;
+    return true;
+  }
+  void store(TrainingProgress& progress) const {
+    progress.best_step = step_;
+    progress.best_loss = loss_;
+    progress.since_best = since_;
+    progress.best_weights = weights_;
+  }
+  void restore(const TrainingProgress& progress) {
+    step_ = progress.best_step;
+    loss_ = progress.best_loss;
+    since_ = progress.since_best;
+    weights_ = progress.best_weights;
+  }
+  std::int64_t step() const { return step_; }
+  double loss() const { return loss_; }
+  std::int64_t since() const { return since_; }  ///< validations
+  const std::vector<float>& weights() const { return weights_; }
 
-/// The training of one learner rank, as a list of named tasks: admit, wait for the watermark, normalise, then steps.
+ private:
+  std::int64_t step_ = -1, since_ = 0;
+  double loss_ = 0;
+  std::vector<float> weights_;
+};
+
+/// The training of one learner rank, as a list of named tasks.
 class Learning {
  public:
-  Learning(const Deck& deck, const LearningPlan& plan, SampleSource& source, MPI_Comm learners, MetricsWriter* metrics,
+  Learning(const Deck& deck, const LearningPlan& plan, BatchSource& batches, MPI_Comm learners, MetricsWriter* metrics,
            const LearningHooks& hooks)
       : deck_(deck),
         plan_(plan),
-        source_(source),
+        batches_(batches),
         learners_(learners),
         metrics_(metrics),
         hooks_(hooks),
-        learner_count_(size_of(learners)),
-        local_batch_(deck.learner.batch / learner_count_),
-        statics_(surrogate_statics(plan.n)),
-        trainer_(network_spec(deck, plan.n, statics_.variables.size()), trainer_options(deck, plan), statics_, learners,
-                 name_of(deck.surrogate.backend)),
-        reservoir_(reservoir_options()) {}
+        trainer_(training_network(deck, plan), trainer_options(deck, plan), surrogate_statics(plan.n), learners,
+                 name_of(deck.surrogate.backend)) {}
 
   LearningOutcome run() {
-    fill_to_watermark();
-    set_normaliser();
-    validate(0);
-    Progress progress("training", static_cast<double>(deck_.learner.steps), "steps", metrics_ != nullptr);
-    const double began = MPI_Wtime();
-    for (std::int64_t step = 1; step <= deck_.learner.steps; ++step) {
-      admit(admitted_at(step));
-      meet_other_learners();
-      agree_on_end();
-      const StepReport report = trainer_.step(reservoir_.draw(static_cast<std::size_t>(local_batch_)));
-      training_seconds_ += report.seconds;
+    batches_.prepare();
+    plan_.resumed ? resume() : start();
+    const std::int64_t first = steps_done_;
+    Progress progress(first > 0 ? fmt::format("training after step {}", first) : "training",
+                      static_cast<double>(plan_.steps - first), "steps", metrics_ != nullptr);
+    bool is_over = has_run_out_of_patience();
+    for (std::int64_t step = first + 1; step <= plan_.steps && !is_over; ++step) {
+      const StepReport report = trainer_.step(batches_.batch(step));
       record(report);
-      if (step % deck_.learner.validate_every == 0 || step == deck_.learner.steps) validate(step);
+      if (step % deck_.learner.validate_every == 0 || step == plan_.steps) validate(step);
       if (hooks_.after_step) hooks_.after_step(step);
-      progress.update(static_cast<double>(step), fmt::format("loss {:.4f}, held out {:.4f}", recent_loss(), held_out_));
+      progress.update(static_cast<double>(step - first),
+                      fmt::format("{:.0f} samples/s, loss {:.4f}, held out {:.4f}", recent_rate(), recent_loss(),
+                                  held_out_));
       steps_done_ = step;
-      if (stop_requested(learners_)) break;
+      is_over = has_run_out_of_patience();
+      if (is_stopped_or_due()) break;
     }
-    drain_source();
+    batches_.finish();
+    progress.finish();
     LearningOutcome out;
+    out.is_stopped = stopped_;
     out.model = trainer_.model(plan_.provenance);
-    out.summary = summary(MPI_Wtime() - began);
+    if (best_.step() >= 0) out.best = best_model(out.model);
+    out.summary = summary();
+    if (hooks_.checkpoint) hooks_.checkpoint(checkpoint());
     return out;
   }
 
  private:
-  ReservoirOptions reservoir_options() const {
-    ReservoirOptions options;
-    options.capacity = static_cast<std::size_t>(deck_.learner.reservoir);
-    options.validation_capacity = static_cast<std::size_t>(std::max<std::int64_t>(plan_.validation, 1));
-    options.watermark = static_cast<std::size_t>(std::max(1, deck_.learner.watermark / learner_count_));
-    options.seed = static_cast<std::uint64_t>(deck_.learner.seed) + static_cast<std::uint64_t>(rank_in(learners_));
-    return options;
-  }
-
-  std::int64_t total() const { return plan_.training + plan_.validation; }
-
-  /// In deterministic mode: samples with numbers below this may be drawn from at a step (0: before the first).
-  std::int64_t admitted_at(std::int64_t step) const {
-    if (!deck_.learner.deterministic) return total();
-    const std::int64_t start = start_number_;
-    const double share = std::min(1.0, static_cast<double>(step) / (kAdmissionShare * deck_.learner.steps));
-    return std::min(total(), start + static_cast<std::int64_t>(share * static_cast<double>(total() - start)));
-  }
-
-  /// Moves whatever the source has at hand into the waiting list, so that a solver is not held up by our schedule.
-  void take_in() {
-    while (static_cast<std::int64_t>(waiting_.size()) < deck_.learner.reservoir) {
-      std::optional<Sample> sample = source_.poll();
-      if (!sample) break;
-      waiting_.push_back(std::move(*sample));
+  void start() {
+    trainer_.set_normaliser(plan_.from ? plan_.from->normaliser : batches_.normaliser());
+    if (plan_.from) {
+      OptimiserState state;
+      state.parameters = state.average = plan_.from->weights;
+      state.first_moment.assign(state.parameters.size(), 0.0f);
+      state.second_moment = state.first_moment;
+      trainer_.restore(std::move(state));
     }
+    validate(0);
   }
 
-  /// One more sample into the waiting list, waiting for it; false at the end of the source.
-  bool wait_for_one() {
-    std::optional<Sample> sample = source_.wait();
-    if (!sample) return false;
-    waiting_.push_back(std::move(*sample));
-    return true;
+  void resume() {
+    const TrainingCheckpoint& from = *plan_.resumed;
+    trainer_.set_normaliser(from.normaliser);
+    trainer_.restore(from.optimiser);
+    steps_done_ = from.optimiser.step;
+    batches_.skip(steps_done_);
+    const TrainingProgress& p = from.progress;
+    first_loss_ = p.loss_first;
+    held_out_ = p.held_out_loss;
+    validated_ = p.is_validated;
+    training_seconds_ = p.seconds;
+    recent_.assign(p.recent_losses.begin(), p.recent_losses.end());
+    best_.restore(p);
   }
 
-  /// Waits until every learner has come here, and takes in samples meanwhile: a frame for this learner must not stand
-  /// in the solver's queue before those that the others still wait for.
-  void meet_other_learners() {
-    if (learner_count_ == 1) return;
-    MPI_Request request;
-    MPI_Ibarrier(learners_, &request);
-    const double began = MPI_Wtime();
-    for (int done = 0;;) {
-      MPI_Test(&request, &done, MPI_STATUS_IGNORE);
-      if (done) return;
-      take_in();
-      if (MPI_Wtime() - began > deck_.stream.deadline)
-        throw RunError(fmt::format("learner {} waited {:g} s for the samples of the other learners", rank_in(learners_),
-                                   deck_.stream.deadline));
-      std::this_thread::sleep_for(std::chrono::microseconds(200));  // the others may share this core
-    }
+  TrainingCheckpoint checkpoint() const {
+    TrainingCheckpoint out;
+    out.optimiser = trainer_.state();
+    out.normaliser = trainer_.normaliser();
+    TrainingProgress& p = out.progress;
+    p.loss_first = first_loss_;
+    p.held_out_loss = held_out_;
+    p.is_validated = validated_;
+    p.seconds = training_seconds_;
+    p.recent_losses.assign(recent_.begin(), recent_.end());
+    best_.store(p);
+    return out;
   }
 
-  /// Ending the source is collective over the learners, and so is a training step: one is told only when all have it.
-  void agree_on_end() {
-    if (told_end_) return;
-    int ended = source_.ended() ? 1 : 0;
-    MPI_Allreduce(MPI_IN_PLACE, &ended, 1, MPI_INT, MPI_MIN, learners_);
-    if (!ended) return;
-    told_end_ = true;
-    if (hooks_.source_ended) hooks_.source_ended();
+  /// One message for two questions: has a signal come to any rank, and does rank 0's clock ask for a checkpoint?
+  bool is_stopped_or_due() {
+    int flags[2] = {stop_requested() ? 1 : 0, hooks_.checkpoint_due && hooks_.checkpoint_due() ? 1 : 0};
+    MPI_Allreduce(MPI_IN_PLACE, flags, 2, MPI_INT, MPI_MAX, learners_);
+    stopped_ = flags[0] != 0;
+    if (flags[1] && !stopped_ && steps_done_ < plan_.steps) hooks_.checkpoint(checkpoint());
+    return stopped_;
   }
 
-  /// Puts waiting samples with numbers below `limit` into the reservoir. In deterministic mode waits until they are in.
-  void admit(std::int64_t limit) {
-    take_in();
-    while (true) {
-      while (!waiting_.empty() && waiting_.front().info.number < limit) {
-        next_number_ = waiting_.front().info.number + 1;
-        if (!reservoir_.add(waiting_.front())) return;  // full of unseen samples: the next steps make room
-        waiting_.pop_front();
-      }
-      // The next sample's number tells that all below the limit have been here; so does the end of the source.
-      if (!deck_.learner.deterministic || !waiting_.empty() || next_number_ >= limit || source_.ended()) return;
-      if (!wait_for_one()) return;
-    }
-  }
-
-  void fill_to_watermark() {
-    Progress progress("filling the reservoir", static_cast<double>(reservoir_options().watermark), "samples",
-                      metrics_ != nullptr);
-    while (!reservoir_.ready()) {
-      take_in();
-      if (waiting_.empty() && !wait_for_one()) break;
-      if (!reservoir_.add(waiting_.front())) break;  // full: as ready as it will be
-      next_number_ = waiting_.front().info.number + 1;
-      waiting_.pop_front();
-      progress.update(static_cast<double>(reservoir_.size()));
-    }
-    start_number_ = next_number_;
-    meet_other_learners();
-    long least = static_cast<long>(reservoir_.size());
-    MPI_Allreduce(MPI_IN_PLACE, &least, 1, MPI_LONG, MPI_MIN, learners_);
-    if (least > 0) return;
-    throw RunError(stop_requested(learners_)
-                       ? "a signal ended the run before a training sample reached every learner: there is no model"
-                       : "no training sample reached some learner: teach more months, or let stream.when_full block");
-  }
-
-  void set_normaliser() {
-    NormaliserStatistics statistics(statics_.area, static_cast<int>(sample_inputs().size()),
-                                    static_cast<int>(sample_targets().size()));
-    for (const Sample* sample : reservoir_.samples()) statistics.add(*sample);
-    statistics.reduce(learners_, deck_.stream.deadline);
-    trainer_.set_normaliser(statistics.finish(kBoundFactor));
+  bool has_run_out_of_patience() const {
+    return plan_.keep_best && deck_.learner.patience > 0 && best_.since() >= deck_.learner.patience;
   }
 
   void validate(std::int64_t step) {
-    std::vector<const Sample*> held_out;
-    for (const auto& sample : reservoir_.validation()) held_out.push_back(sample.get());
-    long count = static_cast<long>(held_out.size());
-    MPI_Allreduce(MPI_IN_PLACE, &count, 1, MPI_LONG, MPI_SUM, learners_);
-    if (count == 0) return;
-    const ValidationReport report = trainer_.validate(held_out);
+    const ValidationReport report = batches_.validate(trainer_);
+    if (report.samples == 0) return;
     held_out_ = report.loss;
     validated_ = true;
+    const bool is_best = plan_.keep_best && best_.see(step, report.loss, trainer_.state().average);
     if (!metrics_) return;
     nlohmann::ordered_json line = {
         {"step", step}, {"samples", report.samples}, {"loss", report.loss}, {"persistence", report.persistence}};
     for (std::size_t k = 0; k < report.per_variable.size(); ++k)
       line["loss_" + sample_targets()[k].name] = report.per_variable[k];
+    if (plan_.keep_best) line["best"] = is_best;
     metrics_->write("validate", line);
   }
 
   void record(const StepReport& report) {
+    training_seconds_ += report.seconds;
     if (report.step == 1) first_loss_ = report.loss;
     recent_.push_back(report.loss);
     if (static_cast<std::int64_t>(recent_.size()) > kLossWindow) recent_.pop_front();
+    recent_seconds_.push_back(report.seconds);
+    if (static_cast<std::int64_t>(recent_seconds_.size()) > kLossWindow) recent_seconds_.pop_front();
     if (!metrics_ || (report.step % 10 != 0 && report.step != 1)) return;
     metrics_->write("train", {{"step", report.step},
                               {"loss", report.loss},
                               {"gradient_norm", report.gradient_norm},
                               {"learning_rate", report.learning_rate},
                               {"samples_per_second", deck_.learner.batch / report.seconds},
-                              {"samples", reservoir_.size()}});
+                              {"samples", batches_.at_hand()}});
   }
 
-  double recent_loss() const {
+  static double mean(const std::deque<double>& values) {
     double sum = 0;
-    for (double loss : recent_) sum += loss;
-    return recent_.empty() ? 0 : sum / static_cast<double>(recent_.size());
+    for (double value : values) sum += value;
+    return values.empty() ? 0 : sum / static_cast<double>(values.size());
+  }
+  double recent_loss() const { return mean(recent_); }
+  double recent_rate() const { return recent_seconds_.empty() ? 0 : deck_.learner.batch / mean(recent_seconds_); }
+
+  /// The best weights in the place of the last ones.
+  Model best_model(const Model& last) const {
+    Model model = last;
+    model.weights = best_.weights();
+    model.training_step = best_.step();
+    model.make_self_test();
+    return model;
   }
 
-  /// Samples that came after the last step are taken and left: the stream's ledger must close.
-  void drain_source() {
-    source_.discard_rest();
-    agree_on_end();
-  }
-
-  LearnerSummary summary(double seconds) const {
+  LearnerSummary summary() const {
     LearnerSummary out;
-    std::int64_t counts[2] = {reservoir_.accepted(), reservoir_.drawn()};
+    std::int64_t counts[2] = {batches_.accepted(), batches_.drawn()};
     MPI_Allreduce(MPI_IN_PLACE, counts, 2, MPI_INT64_T, MPI_SUM, learners_);
     out.parameters = static_cast<std::int64_t>(trainer_.parameters());
     out.steps = steps_done_;
@@ -270,24 +235,27 @@ class Learning {
     out.loss_last = recent_loss();
     if (validated_) out.validation_loss = held_out_;
     out.weights_version = 1;
-    spdlog::debug("training took {:.1f} s", seconds);
+    if (!plan_.keep_best) return out;
+    OfflineSummary& offline = out.offline.emplace();
+    offline.resumed_step = plan_.resumed ? plan_.resumed->optimiser.step : 0;
+    offline.read_wait_seconds = batches_.wait_seconds();
+    offline.stopped_early = has_run_out_of_patience() && steps_done_ < plan_.steps;
+    offline.best_step = best_.step();
+    if (best_.step() >= 0) offline.best_validation_loss = best_.loss();
     return out;
   }
 
   const Deck& deck_;
   const LearningPlan& plan_;
-  SampleSource& source_;
+  BatchSource& batches_;
   MPI_Comm learners_;
   MetricsWriter* metrics_;
   const LearningHooks& hooks_;
-  int learner_count_, local_batch_;
-  StaticFields statics_;
   Trainer trainer_;
-  Reservoir reservoir_;
-  std::deque<Sample> waiting_;
-  std::deque<double> recent_;
-  std::int64_t steps_done_ = 0, next_number_ = 0, start_number_ = 0;
-  bool told_end_ = false, validated_ = false;
+  BestWeights best_;
+  std::deque<double> recent_, recent_seconds_;
+  std::int64_t steps_done_ = 0;
+  bool validated_ = false, stopped_ = false;
   double first_loss_ = 0, held_out_ = 0, training_seconds_ = 0;
 };
 
@@ -325,12 +293,17 @@ StaticFields surrogate_statics(int n) {
   return statics;
 }
 
-LearningOutcome learn(const Deck& deck, const LearningPlan& plan, SampleSource& source, MPI_Comm learners,
+NetworkSpec training_network(const Deck& deck, const LearningPlan& plan) {
+  if (plan.from) return plan.from->network;
+  return network_spec(deck, plan.n, surrogate_statics(plan.n).variables.size());
+}
+
+LearningOutcome learn(const Deck& deck, const LearningPlan& plan, BatchSource& batches, MPI_Comm learners,
                       MetricsWriter* metrics, const LearningHooks& hooks) {
   if (deck.learner.batch % size_of(learners) != 0)
     throw InputError(fmt::format("{}learner.batch = {} does not divide over {} learner ranks: choose a multiple",
                                  deck.where("learner.batch"), deck.learner.batch, size_of(learners)));
-  return Learning(deck, plan, source, learners, metrics, hooks).run();
+  return Learning(deck, plan, batches, learners, metrics, hooks).run();
 }
 
 }  // namespace tramontane

@@ -2,42 +2,55 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "ml/trainer.hpp"
-#include "src/coupled/sample_source.hpp"
+#include "src/checkpoint/training_checkpoint.hpp"
+#include "src/coupled/batch_source.hpp"
 #include "src/deck/deck.hpp"
 #include "src/output/metrics.hpp"
 #include "src/output/summary.hpp"
 
 namespace tramontane {
 
-/// What a learner knows of the samples to come.
+/// Outputs are bounded by this multiple of the largest target that the normaliser saw.
+inline constexpr double kBoundFactor = 1.5;
+
+/// What a learner knows beforehand.
 struct LearningPlan {
-  int n = 0;                                  ///< coarse grid
-  double interval = 3600;                     ///< s
-  std::int64_t training = 0, validation = 0;  ///< samples of all learner ranks
+  int n = 0;               ///< coarse grid
+  double interval = 3600;  ///< s
+  std::int64_t steps = 0;  ///< of the whole training
   std::string provenance = "{}";
+  std::optional<Model> from;                  ///< weights, architecture and normaliser to begin with
+  std::optional<TrainingCheckpoint> resumed;  ///< to continue
+  bool keep_best = false;  ///< keep the weights with the least held-out loss, and heed learner.patience
 };
 
 /// What the program may want to do while training runs.
 struct LearningHooks {
   std::function<void(std::int64_t step)> after_step;  ///< on every learner rank
-  std::function<void()> source_ended;                 ///< once, as soon as the last sample has been taken
+  /// Both or none. Local: whether this rank wants a checkpoint; rank 0's clock counts. Collective: takes one in, also
+  /// at the end, whatever ended training.
+  std::function<bool()> checkpoint_due;
+  std::function<void(TrainingCheckpoint)> checkpoint;
 };
 
 struct LearningOutcome {
-  Model model;
+  Model model;                ///< of the last step
+  std::optional<Model> best;  ///< of the least held-out loss, where the plan asks for it and there is a validation
   LearnerSummary summary;
+  bool is_stopped = false;  ///< by a signal
 };
 
-/// Trains for learner.steps steps. Training starts when learner.watermark samples are in; the normaliser is made from
-/// those. With learner.deterministic the number of a step alone decides which samples it may draw from, so that a
-/// trajectory of weights does not depend on when samples arrived and an archive reproduces what a stream did, bit for
-/// bit; otherwise whatever has arrived is used. A signal ends training after the step at hand; the model is what it is
-/// then. Collective over `learners`; `metrics` on its rank 0 only.
-LearningOutcome learn(const Deck& deck, const LearningPlan& plan, SampleSource& source, MPI_Comm learners,
+/// Trains to the plan's last step, on batches from the source. A signal ends training after the step at hand; the model
+/// is what it is then. Collective over `learners`; `metrics` on its rank 0 only.
+LearningOutcome learn(const Deck& deck, const LearningPlan& plan, BatchSource& batches, MPI_Comm learners,
                       MetricsWriter* metrics, const LearningHooks& hooks);
+
+/// The network that such a training has.
+NetworkSpec training_network(const Deck& deck, const LearningPlan& plan);
 
 /// Static input channels of the coarse grid: position on the sphere and on the panel; the cell areas that weigh the
 /// loss; the frames of the panels.

@@ -5,69 +5,297 @@
 #include <cmath>
 #include <filesystem>
 
+#include "kernels/checksum.hpp"
+#include "src/checkpoint/training_store.hpp"
 #include "src/coupled/coupled_run.hpp"
 #include "src/coupled/energy_meter.hpp"
+#include "src/coupled/epoch_batches.hpp"
+#include "src/coupled/hybrid.hpp"
 #include "src/coupled/learning.hpp"
 #include "src/coupled/provenance.hpp"
+#include "src/coupled/reservoir_batches.hpp"
 #include "src/deck/duration.hpp"
+#include "src/deck/keys.hpp"
+#include "src/output/continued_file.hpp"
 #include "src/output/report.hpp"
 #include "src/output/run_folder.hpp"
 #include "src/program/collective_guard.hpp"
 
 namespace tramontane {
 
-int run_training(const CommandContext& context) {
-  const Deck& deck = context.deck;
-  const double began = MPI_Wtime();
-  EnergyMeter energy;
-  std::unique_ptr<ArchiveSource> source;
-  std::unique_ptr<MetricsWriter> metrics;
-  collective_guard(context.world, [&] {
-    source = std::make_unique<ArchiveSource>(deck.learner.archives, context.rank, context.size);
-    const std::string& archive = deck.learner.archives.front();
-    if (source->n() != deck.surrogate.coarse_n)
-      throw InputError(
-          fmt::format("{}archive {} holds C{} but surrogate.coarse_n = {}: set surrogate.coarse_n={} or name another",
-                      deck.where("surrogate.coarse_n"), archive, source->n(), deck.surrogate.coarse_n, source->n()));
-    if (std::abs(source->interval_seconds() - deck.surrogate.interval) > 1e-6 * deck.surrogate.interval)
-      throw InputError(fmt::format(
-          "{}archive {} holds targets of an interval of {} but surrogate.interval = {}: set surrogate.interval={} or "
-          "name another",
-          deck.where("surrogate.interval"), archive, duration_text(source->interval_seconds()),
-          duration_text(deck.surrogate.interval), duration_text(source->interval_seconds())));
-    if (!context.is_root()) return;
-    write_resolved_deck(deck);
-    metrics = std::make_unique<MetricsWriter>(deck.output.dir + "/metrics.jsonl");
-  });
-  LearningPlan plan;
-  plan.n = source->n();
-  plan.interval = source->interval_seconds();
-  plan.training = source->count(false);
-  plan.validation = source->count(true);
-  plan.provenance = training_provenance(deck, "train");
-  const LearningOutcome outcome = learn(deck, plan, *source, context.world, metrics.get(), {});
+namespace {
 
-  Summary summary;
-  summary.command = "train";
-  summary.version = TRAMONTANE_VERSION;
-  summary.deck = deck.file;
-  summary.learner_ranks = context.size;
-  summary.learner = outcome.summary;
-  collective_guard(context.world, [&] {
-    if (!context.is_root()) return;
-    outcome.model.save(std::filesystem::path(deck.output.dir) / deck.learner.model);
-    summary.wall_seconds = MPI_Wtime() - began;
-    summary.energy = energy.read();
-    write_summary(deck.output.dir, summary);
-    spdlog::info("trained {} steps in {:.0f} s: loss {:.4f} -> {:.4f}{}; model in {}/{}", summary.learner->steps,
-                 summary.wall_seconds, summary.learner->loss_first, summary.learner->loss_last,
-                 summary.learner->validation_loss
-                     ? fmt::format(", {:.4f} on held-out months", *summary.learner->validation_loss)
-                     : std::string(),
-                 deck.output.dir, deck.learner.model);
-    make_report(deck);
-  });
-  return outcome.summary.steps < deck.learner.steps ? kExitStopped : kExitDone;
+ArchiveSetOptions archive_options(const Deck& deck) {
+  ArchiveSetOptions options;
+  options.archives = deck.learner.archives;
+  options.read_unfinished = deck.learner.unfinished == UnfinishedArchives::read;
+  options.skip_bad = deck.learner.bad_samples == BadSamples::skip;
+  options.held_out = *HeldOutRule::parse(deck.learner.validation);
+  options.seed = static_cast<std::uint64_t>(deck.learner.seed);
+  return options;
+}
+
+void require_fitting_archives(const Deck& deck, const ArchiveSet& archives) {
+  if (archives.n() != deck.surrogate.coarse_n)
+    throw InputError(
+        fmt::format("{}archive {} holds C{} but surrogate.coarse_n = {}: set surrogate.coarse_n={} or name another",
+                    deck.where("surrogate.coarse_n"), archives.first_path(), archives.n(), deck.surrogate.coarse_n,
+                    archives.n()));
+  if (std::abs(archives.interval_seconds() - deck.surrogate.interval) > 1e-6 * deck.surrogate.interval)
+    throw InputError(fmt::format(
+        "{}archive {} holds targets of an interval of {} but surrogate.interval = {}: set surrogate.interval={} or "
+        "name another",
+        deck.where("surrogate.interval"), archives.first_path(), duration_text(archives.interval_seconds()),
+        duration_text(deck.surrogate.interval), duration_text(archives.interval_seconds())));
+}
+
+/// The model of --from. Its architecture is taken, so keys of the network that the user set must not say otherwise.
+Model load_starting_model(const Deck& deck, const std::string& path, const LearningPlan& plan) {
+  if (!std::filesystem::exists(path)) throw InputError(fmt::format("--from {}: there is no such file", path));
+  Model model = Model::load(path);
+  try {
+    require_fitting_model(deck, model);
+  } catch (const InputError& error) {
+    throw InputError(fmt::format("--from {}: {}", path, error.what()));
+  }
+  // A learner holds whole spheres, whatever tiles the model was saved with.
+  model.network.tiles_per_edge = 1;
+  const bool turns_vectors = !surrogate_statics(plan.n).axes.empty();
+  if ((model.vector_frame == "panel") != turns_vectors)
+    throw InputError(fmt::format("--from {}: the model takes vectors in {} components, and this program trains on those "
+                                 "of the panels: name another",
+                                 path, model.vector_frame));
+  if (model.network == training_network(deck, plan)) return model;
+  for (const Key& key : deck_keys())
+    if (key.name.starts_with("surrogate.network.") && !deck.where(key.name).empty()) {
+      const NetworkSpec& s = model.network;
+      throw InputError(fmt::format(
+          "{}--from {} is a {} of width {} with {} levels, and the deck's surrogate.network asks for another "
+          "network: make it the same, or leave surrogate.network out",
+          deck.where(key.name), path, s.type, s.width, s.levels));
+    }
+  return model;
+}
+
+/// Lines "key = value" of what decides the weights.
+std::string settings_of(const Deck& deck) {
+  // The samples are told by what they hold; the others do not change the result.
+  std::vector<std::string> free = {"learner.archives",   "learner.bad_samples", "learner.unfinished",
+                                   "learner.validation", "learner.read_ahead",  "learner.checkpoint_minutes",
+                                   "learner.resume",     "learner.patience",    "learner.model",
+                                   "surrogate.model"};
+  if (deck.learner.order == SampleOrder::shuffled)
+    for (const char* key : {"learner.reservoir", "learner.watermark", "learner.deterministic"}) free.emplace_back(key);
+  std::string text;
+  for (const Key& key : deck_keys()) {
+    if (!key.name.starts_with("learner.") && !key.name.starts_with("surrogate.")) continue;
+    if (std::find(free.begin(), free.end(), key.name) != free.end()) continue;
+    text += fmt::format("{} = {}\n", key.name, key.get(deck));
+  }
+  return text;
+}
+
+TrainingIdentity identity_of(const Deck& deck, const LearningPlan& plan, const ArchiveSet& archives, int learners) {
+  TrainingIdentity identity;
+  identity.n = plan.n;
+  identity.interval_seconds = plan.interval;
+  const NetworkGraph graph = build_graph(training_network(deck, plan));
+  identity.parameters = static_cast<std::int64_t>(graph.parameters());
+  Checksum network, initial;
+  for (const ParameterBlock& block : graph.blocks) {
+    network.add(block.name.data(), block.name.size());
+    for (const auto size : block.shape) {
+      const auto wide = static_cast<std::int64_t>(size);
+      network.add(&wide, sizeof wide);
+    }
+  }
+  identity.network = network.value();
+  if (plan.from) {
+    initial.add(plan.from->weights.data(), plan.from->weights.size() * sizeof(float));
+    identity.initial = initial.value();
+  }
+  identity.samples = archives.size();
+  identity.sample_marks = archives.fingerprint();
+  identity.settings = settings_of(deck);
+  identity.learners = learners;
+  identity.depends_on_learners = deck.learner.order == SampleOrder::stream;
+  return identity;
+}
+
+std::int64_t total_steps(const Deck& deck, std::int64_t training_samples) {
+  if (deck.learner.epochs == 0) return deck.learner.steps;
+  const std::int64_t steps =
+      (training_samples * deck.learner.epochs + deck.learner.batch - 1) / deck.learner.batch;
+  if (deck.learner.warmup >= steps)
+    throw InputError(fmt::format("{}learner.warmup = {} leaves nothing of the {} steps of learner.epochs = {} over {} "
+                                 "samples: lower it, or train for more epochs",
+                                 deck.where("learner.warmup"), deck.learner.warmup, steps, deck.learner.epochs,
+                                 training_samples));
+  return steps;
+}
+
+std::vector<std::string> texts_of(const std::set<int>& months) {
+  std::vector<std::string> texts;
+  for (const int month : months) texts.push_back(month_text(month));
+  return texts;
+}
+
+/// One training, in order: check the archives, find a checkpoint, train, save.
+class OfflineTraining {
+ public:
+  explicit OfflineTraining(const CommandContext& context) : context_(context), deck_(context.deck) {}
+
+  int run() {
+    if (!check_input()) {
+      if (context_.is_root()) spdlog::info("stopped by a signal before training began: nothing was changed");
+      return kExitStopped;
+    }
+    TrainingStore store(deck_, identity_of(deck_, plan_, *archives_, context_.size), context_.world);
+    plan_.resumed = store.find();
+    // From here on files of an earlier run are replaced.
+    store.open();
+    open_metrics();
+    LearningHooks hooks;
+    bool is_kept = true;
+    hooks.checkpoint_due = [&] { return store.is_due(); };
+    hooks.checkpoint = [&](TrainingCheckpoint checkpoint) { is_kept = store.write(std::move(checkpoint)); };
+    const std::unique_ptr<SampleSource> source = make_source();
+    const std::unique_ptr<BatchSource> batches = make_batches(*source);
+    const LearningOutcome outcome = learn(deck_, plan_, *batches, context_.world, metrics_.get(), hooks);
+    if (outcome.is_stopped && outcome.summary.steps < plan_.steps) {
+      if (!is_kept)
+        throw RunError("training was asked to stop, and its checkpoint could not be written (see the warning above)");
+      report(outcome, "stopped by a signal");
+      if (context_.is_root())
+        spdlog::info("the checkpoint is {}; run the same command with --set learner.resume=auto to continue",
+                     store.last());
+      return kExitStopped;
+    }
+    report(outcome, outcome.summary.offline->stopped_early ? "stopped early" : "trained");
+    return kExitDone;
+  }
+
+ private:
+  /// Everything that can be wrong with the input, before anything is written. False when a signal came meanwhile.
+  bool check_input() {
+    std::unique_ptr<NormaliserStatistics> statistics;
+    collective_guard(context_.world, [&] {
+      archives_ = std::make_unique<ArchiveSet>(archive_options(deck_));
+      require_fitting_archives(deck_, *archives_);
+      plan_.n = archives_->n();
+      plan_.interval = archives_->interval_seconds();
+      if (context_.line.from) plan_.from = load_starting_model(deck_, *context_.line.from, plan_);
+      if (deck_.learner.order == SampleOrder::shuffled && !plan_.from)
+        statistics = std::make_unique<NormaliserStatistics>(surrogate_statics(plan_.n).area,
+                                                            static_cast<int>(sample_inputs().size()),
+                                                            static_cast<int>(sample_targets().size()));
+    });
+    const auto add = [&](const Sample& sample) {
+      if (statistics) statistics->add(sample);
+    };
+    if (!archives_->check_samples(context_.world, add, true)) return false;
+    plan_.keep_best = true;
+    plan_.steps = total_steps(deck_, static_cast<std::int64_t>(archives_->training().size()));
+    plan_.provenance = training_provenance(deck_, "train");
+    nlohmann::ordered_json provenance = nlohmann::ordered_json::parse(plan_.provenance);
+    provenance["months"] = texts_of(archives_->training_months());
+    provenance["validation_months"] = texts_of(archives_->held_out_months());
+    if (plan_.from)
+      provenance["continued_from"] = {{"file", *context_.line.from}, {"training_step", plan_.from->training_step}};
+    plan_.provenance = provenance.dump();
+    if (statistics) {
+      statistics->reduce(context_.world, deck_.stream.deadline);
+      normaliser_ = statistics->finish(kBoundFactor);
+    } else if (plan_.from) {
+      normaliser_ = plan_.from->normaliser;
+    }
+    if (!context_.is_root()) return true;
+    for (const std::string& note : archives_->findings().notes) spdlog::warn("{}", note);
+    spdlog::info("{} samples of {} months to train on, {} of {} months held out", archives_->training().size(),
+                 archives_->training_months().size(), archives_->held_out().size(),
+                 archives_->held_out_months().size());
+    return true;
+  }
+
+  void open_metrics() {
+    collective_guard(context_.world, [&] {
+      if (!context_.is_root()) return;
+      write_resolved_deck(deck_);
+      const std::string path = deck_.output.dir + "/metrics.jsonl";
+      if (plan_.resumed) cut_metrics(path, static_cast<double>(plan_.resumed->optimiser.step), "step");
+      metrics_ = std::make_unique<MetricsWriter>(path, plan_.resumed.has_value());
+    });
+  }
+
+  std::unique_ptr<SampleSource> make_source() const {
+    return std::make_unique<ArchiveSource>(*archives_, context_.rank, context_.size);
+  }
+
+  std::unique_ptr<BatchSource> make_batches(SampleSource& source) const {
+    if (deck_.learner.order == SampleOrder::shuffled)
+      return std::make_unique<EpochBatches>(deck_, *archives_, plan_.steps, normaliser_, context_.world);
+    return std::make_unique<ReservoirBatches>(
+        deck_, source, plan_.steps, static_cast<std::int64_t>(archives_->training().size()),
+        static_cast<std::int64_t>(archives_->held_out().size()), surrogate_statics(plan_.n).area, context_.world,
+        context_.is_root());
+  }
+
+  /// Saves the models and the summary.
+  void report(const LearningOutcome& outcome, const std::string& how) {
+    Summary summary;
+    summary.command = "train";
+    summary.version = TRAMONTANE_VERSION;
+    summary.deck = deck_.file;
+    summary.learner_ranks = context_.size;
+    summary.learner = outcome.summary;
+    OfflineSummary& offline = *summary.learner->offline;
+    const auto training = static_cast<std::int64_t>(archives_->training().size());
+    offline.training_samples = training;
+    offline.validation_samples = static_cast<std::int64_t>(archives_->held_out().size());
+    offline.epochs = static_cast<double>(outcome.summary.samples_seen) / static_cast<double>(training);
+    offline.bad_samples = archives_->findings().bad;
+    offline.duplicate_samples = archives_->findings().duplicates;
+    collective_guard(context_.world, [&] {
+      if (!context_.is_root()) return;
+      const std::filesystem::path folder = deck_.output.dir;
+      if (deck_.learner.order == SampleOrder::stream) {
+        // This order is there to repeat a coupled run, which leaves the weights of its last step.
+        outcome.model.save(folder / deck_.learner.model);
+      } else {
+        const std::filesystem::path name = deck_.learner.model;
+        (outcome.best ? *outcome.best : outcome.model).save(folder / name);
+        outcome.model.save(folder / (name.stem().string() + "-last" + name.extension().string()));
+      }
+      summary.wall_seconds = MPI_Wtime() - began_;
+      summary.energy = energy_.read();
+      write_summary(deck_.output.dir, summary);
+      spdlog::info("{} after {} steps, {:.1f} epochs, {:.0f} s: loss {:.4f} -> {:.4f}{}; model in {}/{}", how,
+                   summary.learner->steps, offline.epochs, summary.wall_seconds, summary.learner->loss_first,
+                   summary.learner->loss_last,
+                   offline.best_validation_loss
+                       ? fmt::format(", on held-out months {:.4f}, best {:.4f} at step {}",
+                                     *summary.learner->validation_loss, *offline.best_validation_loss,
+                                     offline.best_step)
+                       : std::string(),
+                   deck_.output.dir, deck_.learner.model);
+      make_report(deck_);
+    });
+  }
+
+  const CommandContext& context_;
+  const Deck& deck_;
+  const double began_ = MPI_Wtime();
+  EnergyMeter energy_;
+  std::unique_ptr<ArchiveSet> archives_;
+  LearningPlan plan_;
+  Normaliser normaliser_;
+  std::unique_ptr<MetricsWriter> metrics_;
+};
+
+}  // namespace
+
+int run_training(const CommandContext& context) {
+  return OfflineTraining(context).run();
 }
 
 }  // namespace tramontane

@@ -1,12 +1,9 @@
 /// Where a learner's samples come from: the stream of a running solver, or archives that earlier runs left.
 #pragma once
 
-#include <memory>
 #include <optional>
-#include <string>
-#include <vector>
 
-#include "src/archive/archive_reader.hpp"
+#include "src/archive/archive_set.hpp"
 #include "src/stream/stream.hpp"
 
 namespace tramontane {
@@ -41,29 +38,21 @@ class StreamSource : public SampleSource {
   StreamConsumer& consumer_;
 };
 
-/// Samples of archives, one archive after the other; sample s (counted over all archives) goes to learner s % learners,
-/// as in a stream. Samples are renumbered so that numbers ascend over several archives.
+/// Samples of archives in the order of their list; sample s goes to learner s % learners, as in a stream.
 class ArchiveSource : public SampleSource {
  public:
-  /// Opens and checks every archive: same grid, same interval. Throws InputError naming the archive.
-  ArchiveSource(const std::vector<std::string>& paths, int learner, int learners);
-
-  int n() const { return n_; }
-  double interval_seconds() const { return interval_; }
-  /// Samples of all learners, training or validation ones.
-  std::int64_t count(bool validation) const { return validation ? held_out_ : training_; }
+  ArchiveSource(const ArchiveSet& archives, int learner, int learners)
+      : archives_(archives), next_(learner), learners_(learners) {}
 
   std::optional<Sample> poll() override { return wait(); }
   std::optional<Sample> wait() override;
-  bool ended() const override { return next_ >= total_; }
-  void discard_rest() override { next_ = total_; }
+  bool ended() const override { return next_ >= archives_.size(); }
+  void discard_rest() override { next_ = archives_.size(); }
 
  private:
-  std::vector<std::unique_ptr<ArchiveReader>> archives_;
-  std::vector<std::int64_t> first_;  ///< number of each archive's first sample
-  std::int64_t next_, total_ = 0, training_ = 0, held_out_ = 0;
-  int learners_, n_ = 0;
-  double interval_ = 0;
+  const ArchiveSet& archives_;
+  std::int64_t next_;
+  int learners_;
 };
 
 }  // namespace tramontane

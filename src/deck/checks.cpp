@@ -7,7 +7,9 @@
 
 #include "kernels/errors.hpp"
 #include "physics/integrators/time_integrator.hpp"
+#include "src/archive/held_out.hpp"
 #include "src/deck/duration.hpp"
+#include "src/deck/network_spec.hpp"
 
 namespace tramontane {
 namespace {
@@ -58,7 +60,8 @@ void check_nesting(const Deck& deck) {
                                place_of(deck, {"surrogate.coarse_n", "grid.n"}), coarse, n, advice));
 }
 
-void check_network(const Deck& deck) {
+void check_levels(const Deck& deck) {
+  if (deck.surrogate.network.type != "unet") return;
   const int coarsest = 1 << (deck.surrogate.network.levels - 1);
   if (deck.surrogate.coarse_n % coarsest != 0)
     throw InputError(fmt::format(
@@ -117,13 +120,34 @@ void check_training(const Deck& deck, const RankLayout& layout) {
   if (deck.learner.batch % layout.learners != 0)
     throw InputError(fmt::format("{}learner.batch = {} does not divide among {} learner rank(s): choose a multiple",
                                  deck.where("learner.batch"), deck.learner.batch, layout.learners));
-  if (deck.learner.warmup >= deck.learner.steps)
+  if (deck.learner.epochs == 0 && deck.learner.warmup >= deck.learner.steps)
     throw InputError(fmt::format("{}learner.warmup = {} leaves nothing of learner.steps = {}: lower it",
                                  place_of(deck, {"learner.warmup", "learner.steps"}), deck.learner.warmup,
                                  deck.learner.steps));
   if (deck.learner.model.find('/') != std::string::npos)
     throw InputError(fmt::format("{}learner.model = {} must be a plain file name: the model goes into output.dir",
                                  deck.where("learner.model"), deck.learner.model));
+}
+
+/// What only training from archives can do, and what it needs.
+void check_offline(const Deck& deck, Command command) {
+  const bool is_shuffled = deck.learner.order == SampleOrder::shuffled;
+  if (is_shuffled && command != Command::train)
+    throw InputError(deck.where("learner.order") +
+                     "learner.order = shuffled needs all samples beforehand, and a run streams them: set it to stream, "
+                     "and train from the archive afterwards");
+  if (!is_shuffled && deck.learner.epochs > 0)
+    throw InputError(fmt::format("{}learner.epochs = {} goes with learner.order = shuffled: set that, or set "
+                                 "learner.epochs to 0 and give learner.steps",
+                                 place_of(deck, {"learner.epochs", "learner.order"}), deck.learner.epochs));
+  if (!is_shuffled && deck.learner.patience > 0)
+    throw InputError(fmt::format("{}learner.patience = {} goes with learner.order = shuffled: set that, or set "
+                                 "learner.patience to 0",
+                                 place_of(deck, {"learner.patience", "learner.order"}), deck.learner.patience));
+  if (!HeldOutRule::parse(deck.learner.validation))
+    throw InputError(fmt::format(
+        "{}learner.validation = [{}] is none of: the word archive, one share between 0 and 1, months YYYY-MM: give one",
+        deck.where("learner.validation"), fmt::join(deck.learner.validation, ", ")));
 }
 
 void check_forecast(const Deck& deck) {
@@ -174,6 +198,7 @@ void check_deck(const Deck& deck, Command command, int world_size) {
   if (has_surrogate) {
     check_nesting(deck);
     check_tiles(deck, "surrogate.coarse_n", deck.surrogate.coarse_n);
+    check_levels(deck);
     check_network(deck);
   }
   const RankLayout layout = rank_layout(deck, command, world_size);
@@ -182,7 +207,10 @@ void check_deck(const Deck& deck, Command command, int world_size) {
                      "checkpoint.resume continues a run of the solver alone (tramontane run with surrogate.kind = "
                      "none): set it to none");
   if (coupled) check_teaching(deck);
-  if (coupled || command == Command::train) check_training(deck, layout);
+  if (coupled || command == Command::train) {
+    check_training(deck, layout);
+    check_offline(deck, command);
+  }
   if (coupled || command == Command::forecast) {
     check_months(deck, coupled);
     check_forecast(deck);

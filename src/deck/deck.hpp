@@ -20,6 +20,9 @@ enum class InitialCase { williamson1, williamson2, williamson5, williamson6, gal
 enum class Relief { etopo, random };
 enum class SurrogateKind { correction, emulator, none };
 enum class SurrogateBackend { onednn, reference, stub };
+enum class SampleOrder { stream, shuffled };
+enum class BadSamples { refuse, skip };
+enum class UnfinishedArchives { refuse, read };
 
 struct GridDeck {
   int n = 48;
@@ -83,6 +86,12 @@ struct NetworkDeck {
   std::string type = "unet";
   int width = 32;
   int levels = 3;
+  int blocks = 6;
+  std::vector<int> dilations = {1, 2, 4};
+  int expansion = 2;
+  std::string norm = "none";
+  int groups = 4;
+  std::string kernels = "shared";
 };
 struct SurrogateDeck {
   SurrogateKind kind = SurrogateKind::correction;
@@ -93,9 +102,15 @@ struct SurrogateDeck {
   NetworkDeck network;
 };
 struct LearnerDeck {
-  std::vector<std::string> archives;
+  std::vector<std::string> archives;  ///< paths and patterns
+  BadSamples bad_samples = BadSamples::refuse;
+  UnfinishedArchives unfinished = UnfinishedArchives::refuse;
+  std::vector<std::string> validation{"archive"};  ///< that word, a share, or months (see HeldOutRule)
+  SampleOrder order = SampleOrder::stream;
+  int read_ahead = 256;  ///< samples
   int batch = 16;
   int steps = 2000;
+  int epochs = 0;  ///< 0: training is as long as steps says
   double learning_rate = 1e-3;
   double weight_decay = 0.01;
   int warmup = 100;
@@ -104,6 +119,9 @@ struct LearnerDeck {
   int reservoir = 4096;
   int watermark = 64;
   int validate_every = 200;
+  int patience = 0;  ///< validations; 0: no early stop
+  std::optional<double> checkpoint_minutes = 10;  ///< of wall clock; empty: none while training
+  std::string resume = "none";                    ///< none or auto
   std::string precision = "f32";
   std::int64_t seed = 1;
   bool deterministic = false;
@@ -161,6 +179,9 @@ const char* name_of(TracerLimiter value);
 const char* name_of(WhenFull value);
 const char* name_of(SurrogateKind value);
 const char* name_of(SurrogateBackend value);
+const char* name_of(SampleOrder value);
+const char* name_of(BadSamples value);
+const char* name_of(UnfinishedArchives value);
 
 /// Reads a deck from YAML text. `file` names it in messages. `overrides` are "key=value", applied afterwards.
 /// Throws InputError with file, line, key and what was expected.

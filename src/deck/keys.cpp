@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "ml/networks/network_kind.hpp"
 #include "physics/integrators/time_integrator.hpp"
 #include "src/deck/duration.hpp"
 
@@ -108,6 +109,21 @@ struct Names<SurrogateBackend> {
   static constexpr std::pair<const char*, SurrogateBackend> list[] = {{"onednn", SurrogateBackend::onednn},
                                                                       {"reference", SurrogateBackend::reference},
                                                                       {"stub", SurrogateBackend::stub}};
+};
+template <>
+struct Names<SampleOrder> {
+  static constexpr std::pair<const char*, SampleOrder> list[] = {{"stream", SampleOrder::stream},
+                                                                 {"shuffled", SampleOrder::shuffled}};
+};
+template <>
+struct Names<BadSamples> {
+  static constexpr std::pair<const char*, BadSamples> list[] = {{"refuse", BadSamples::refuse},
+                                                                {"skip", BadSamples::skip}};
+};
+template <>
+struct Names<UnfinishedArchives> {
+  static constexpr std::pair<const char*, UnfinishedArchives> list[] = {{"refuse", UnfinishedArchives::refuse},
+                                                                        {"read", UnfinishedArchives::read}};
 };
 
 template <class Enum>
@@ -392,15 +408,42 @@ std::vector<Key> make_keys() {
       duration("surrogate.interval", above(0), AT(surrogate.interval),
                "coupling interval over which a correction holds"),
       path_or_none("surrogate.model", AT(surrogate.model), "saved model to forecast with (tramontane forecast)"),
-      one_from("surrogate.network.type", {"unet"}, AT(surrogate.network.type), "architecture"),
+      one_from("surrogate.network.type", network_names(), AT(surrogate.network.type),
+               "architecture (docs/design/networks.md)"),
       number("surrogate.network.width", "channels", at_least(1), AT(surrogate.network.width),
-             "channels of the first level"),
+             "channels of the first level, or of every layer"),
       number("surrogate.network.levels", "", within(1, 8), AT(surrogate.network.levels),
-             "resolutions; each is half the one above"),
+             "resolutions, each half the one above (unet); hidden layers (mlp)"),
+      number("surrogate.network.blocks", "", within(1, 64), AT(surrogate.network.blocks),
+             "residual blocks (convnext)"),
+      list("surrogate.network.dilations", "a list of whole numbers, at least 1", AT(surrogate.network.dilations),
+           "cells between the taps of the blocks' kernels, in turn (convnext)"),
+      number("surrogate.network.expansion", "", within(1, 8), AT(surrogate.network.expansion),
+             "channels inside a block over width (convnext)"),
+      one_from("surrogate.network.norm", {"none", "layer", "group"}, AT(surrogate.network.norm),
+               "normalisation of each cell over its channels, all together or in groups"),
+      number("surrogate.network.groups", "", at_least(1), AT(surrogate.network.groups),
+             "groups of channels with surrogate.network.norm = group"),
+      one_from("surrogate.network.kernels", {"shared", "polar"}, AT(surrogate.network.kernels),
+               "one kernel for all panels, or another for the two at the poles (Weyn et al. 2020)"),
 
-      list("learner.archives", "a list of paths", AT(learner.archives), "archives to train from (tramontane train)"),
+      list("learner.archives", "a list of paths", AT(learner.archives),
+           "archives to train from (tramontane train); a path may be a pattern with * ? [ ], in quotes"),
+      choice("learner.bad_samples", AT(learner.bad_samples),
+             "what becomes of an archive's samples that are damaged or hold NaN (train)"),
+      choice("learner.unfinished", AT(learner.unfinished),
+             "an archive that is cut off or still being written: refuse it, or read its whole samples (train)"),
+      list("learner.validation", "archive, a share between 0 and 1, or a list of months YYYY-MM",
+           AT(learner.validation),
+           "start months held out (train): as the archives mark them, a share of the months, or those named"),
+      choice("learner.order", AT(learner.order),
+             "order of samples: as they would be streamed, or by epochs, each in a new order from the seed (train)"),
+      number("learner.read_ahead", "samples", at_least(1), AT(learner.read_ahead),
+             "samples of a rank read before they are needed (order shuffled)"),
       number("learner.batch", "samples", at_least(1), AT(learner.batch), "samples a step, over all learner ranks"),
       number("learner.steps", "steps", at_least(1), AT(learner.steps), "optimiser steps"),
+      number("learner.epochs", "epochs", at_least(0), AT(learner.epochs),
+             "passes over the samples, instead of learner.steps; 0: learner.steps counts (order shuffled)"),
       number("learner.learning_rate", "", above(0), AT(learner.learning_rate),
              "peak rate of AdamW; linear warm-up, then cosine (Loshchilov and Hutter 2019)"),
       number("learner.weight_decay", "", at_least(0), AT(learner.weight_decay), "decoupled weight decay of AdamW"),
@@ -411,6 +454,16 @@ std::vector<Key> make_keys() {
       number("learner.watermark", "samples", at_least(1), AT(learner.watermark),
              "samples there must be before training starts"),
       number("learner.validate_every", "steps", at_least(1), AT(learner.validate_every), "steps between validations"),
+      number("learner.patience", "validations", at_least(0), AT(learner.patience),
+             "training ends after so many without a new best; 0: it does not (order shuffled)"),
+      or_none(
+          [](auto at) {
+            return number("learner.checkpoint_minutes", "min", above(0), at,
+                          "wall clock between checkpoints of train; one is left at the end and by a signal in any case");
+          },
+          AT(learner.checkpoint_minutes)),
+      one_from("learner.resume", {"none", "auto"}, AT(learner.resume),
+               "auto: train goes on from the newest checkpoint of output.dir, if there is one"),
       one_from("learner.precision", {"f32"}, AT(learner.precision), "arithmetic of the network"),
       number("learner.seed", "", any(), AT(learner.seed), "seed of the weights and of the batches"),
       value("learner.deterministic", "true or false", AT(learner.deterministic),
@@ -529,6 +582,15 @@ const char* name_of(SurrogateKind value) {
   return enum_name(value);
 }
 const char* name_of(SurrogateBackend value) {
+  return enum_name(value);
+}
+const char* name_of(SampleOrder value) {
+  return enum_name(value);
+}
+const char* name_of(BadSamples value) {
+  return enum_name(value);
+}
+const char* name_of(UnfinishedArchives value) {
   return enum_name(value);
 }
 

@@ -2,6 +2,8 @@
 
 #include <stdexcept>
 
+#include "kernels/precision.hpp"
+
 namespace tramontane {
 
 CfWriter::CfWriter(const std::string& path, MPI_Comm comm, const Tiling& tiling, const CfGrid& grid,
@@ -40,6 +42,7 @@ std::vector<CfAttribute> provenance_attributes(const std::string& title, const s
   return {{"title", title},
           {"source", "tramontane " TRAMONTANE_VERSION},
           {"history", "tramontane " + command},
+          {"precision", kPrecision},
           {"deck", deck_text}};
 }
 

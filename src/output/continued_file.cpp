@@ -73,14 +73,14 @@ void set_aside(const std::string& path) {
   if (error) throw RunError(fmt::format("cannot rename {} ({})", path, error.message()));
 }
 
-void cut_metrics(const std::string& path, double seconds) {
+void cut_metrics(const std::string& path, double last, const std::string& field) {
   std::ifstream in(path, std::ios::binary);
   if (!in) return;
   std::string kept;
   for (std::string line; std::getline(in, line);) {
     const auto json = nlohmann::json::parse(line, nullptr, false);
     if (in.eof() || json.is_discarded()) break;
-    if (json.contains("time_seconds") && json["time_seconds"].is_number() && json["time_seconds"] > seconds) break;
+    if (json.contains(field) && json[field].is_number() && json[field] > last) break;
     kept += line + '\n';
   }
   in.close();

@@ -18,8 +18,8 @@ std::string cut_to_records(const std::string& path, const std::vector<std::strin
 /// Renames a file to <path>.broken, in the place of an earlier one. Throws RunError when that fails.
 void set_aside(const std::string& path);
 
-/// Cuts a file of JSON lines to those before the first whose "time_seconds" is past `seconds`; a last line that was cut
+/// Cuts a file of JSON lines to those before the first whose `field` is past `last`; a last line that was cut
 /// off in the middle goes too. A file that is not there is left so. Throws RunError when the file cannot be written.
-void cut_metrics(const std::string& path, double seconds);
+void cut_metrics(const std::string& path, double last, const std::string& field = "time_seconds");
 
 }  // namespace tramontane

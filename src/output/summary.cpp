@@ -23,6 +23,7 @@ Json solver_json(const SolverSummary& s) {
                {"energy_drift", s.energy_drift},
                {"enstrophy_drift", s.enstrophy_drift},
                {"angular_momentum_drift", s.angular_momentum_drift}};
+  json["precision"] = s.precision;
   if (!s.tracer_drift.empty()) json["tracer_drift"] = s.tracer_drift;
   for (const auto& [field, norms] : s.errors)
     json["errors"][field] = {{"l1", norms.l1}, {"l2", norms.l2}, {"linf", norms.linf}};
@@ -41,7 +42,7 @@ Json stream_json(const StreamSummary& s) {
 }
 
 Json learner_json(const LearnerSummary& s) {
-  return {{"parameters", s.parameters},
+  Json json = {{"parameters", s.parameters},
           {"steps", s.steps},
           {"samples_seen", s.samples_seen},
           {"reuse_factor", s.reuse_factor},
@@ -50,6 +51,19 @@ Json learner_json(const LearnerSummary& s) {
           {"loss_last", s.loss_last},
           {"validation_loss", optional_number(s.validation_loss)},
           {"weights_version", s.weights_version}};
+  if (!s.offline) return json;
+  const OfflineSummary& o = *s.offline;
+  json.update(Json{{"epochs", o.epochs},
+                   {"training_samples", o.training_samples},
+                   {"validation_samples", o.validation_samples},
+                   {"bad_samples", o.bad_samples},
+                   {"duplicate_samples", o.duplicate_samples},
+                   {"resumed_step", o.resumed_step},
+                   {"read_wait_seconds", o.read_wait_seconds},
+                   {"stopped_early", o.stopped_early},
+                   {"best_step", o.best_step >= 0 ? Json(o.best_step) : Json(nullptr)},
+                   {"best_validation_loss", optional_number(o.best_validation_loss)}});
+  return json;
 }
 
 Json forecast_json(const ForecastSummary& s) {

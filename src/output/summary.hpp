@@ -9,11 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "kernels/precision.hpp"
 #include "physics/diagnostics.hpp"
 
 namespace tramontane {
 
 struct SolverSummary {
+  std::string precision = kPrecision;  ///< of the state: double or single
   int n = 0;
   std::int64_t cells = 0, steps = 0;
   double dt_seconds = 0, seconds = 0;
@@ -30,6 +32,18 @@ struct StreamSummary {
   double producer_stall_seconds = 0, learner_idle_seconds = 0;
 };
 
+/// What training from archives adds to a learner's figures.
+struct OfflineSummary {
+  double epochs = 0;                           ///< samples seen over training samples
+  std::int64_t training_samples = 0, validation_samples = 0;
+  std::int64_t bad_samples = 0, duplicate_samples = 0;  ///< left out
+  std::int64_t resumed_step = 0;               ///< of the checkpoint that this job went on from; 0: none
+  double read_wait_seconds = 0;                ///< rank 0's wait for samples to be read
+  bool stopped_early = false;                  ///< by learner.patience
+  std::int64_t best_step = -1;                 ///< of the model with the least held-out loss; -1: none is kept
+  std::optional<double> best_validation_loss;
+};
+
 struct LearnerSummary {
   std::int64_t parameters = 0, steps = 0, samples_seen = 0;
   double reuse_factor = 0;  ///< samples drawn over samples received
@@ -37,6 +51,7 @@ struct LearnerSummary {
   double loss_first = 0, loss_last = 0;
   std::optional<double> validation_loss;
   int weights_version = 0;
+  std::optional<OfflineSummary> offline;
 };
 
 /// Scores by field, then by system, one value a lead time.

@@ -10,6 +10,7 @@
 #include "physics/integrators/time_integrator.hpp"
 #include "src/deck/checks.hpp"
 #include "src/deck/duration.hpp"
+#include "src/deck/network_spec.hpp"
 #include "src/output/run_folder.hpp"
 #include "src/program/collective_guard.hpp"
 #include "src/program/commands.hpp"
@@ -80,6 +81,33 @@ void print_method(const Deck& deck, const Estimate& e) {
     row("tracers", fmt::format("{}, limiter {}", tracer_count(deck), name_of(deck.tracer.limiter)));
 }
 
+/// The network that will be trained, layer by layer.
+void print_network(const Deck& deck) {
+  const NetworkSpec spec = network_spec(deck, deck.surrogate.coarse_n);
+  const NetworkGraph graph = build_graph(spec);
+  fmt::print("network\n");
+  row("architecture", fmt::format("{} of width {}, {} inputs, {} outputs, {} kernels, normalisation {}", spec.type,
+                                  spec.width, spec.inputs, spec.outputs, spec.kernels, spec.norm));
+  fmt::print("  {:<22}{:<16}{:<10}{:<12}{:<14}{}\n", "layer", "kind", "grid", "channels", "kernel", "parameters");
+  for (const NetworkNode& node : graph.nodes) {
+    std::size_t parameters = 0;
+    for (int b = 0; b < node.block_count; ++b) parameters += graph.blocks[node.first_block + b].size;
+    const LayerAttributes& a = node.attributes;
+    std::string kernel;
+    if (node.kind == "convolution") kernel = fmt::format("{} x {}", a.kernel, a.kernel);
+    if (a.dilation > 1) kernel += fmt::format(" every {}", a.dilation);
+    if (a.groups > 1) kernel = fmt::format("{} groups", a.groups);
+    fmt::print("  {:<22}{:<16}{:<10}{:<12}{:<14}{}\n", node.name, node.kind, fmt::format("C{}", spec.n >> node.level),
+               fmt::format("{} -> {}", node.in_channels, node.out_channels), kernel, parameters);
+  }
+  row("parameters", fmt::format("{}", graph.parameters()));
+  row("receptive field", fmt::format("{} cells across; a panel has {}", graph.receptive_field(), spec.n));
+  const double flops = graph.flops_per_sample(spec.n);
+  row("operations a sample", fmt::format("{:.4g} GFLOP forward, {:.4g} GFLOP to train on", 1e-9 * flops, 3e-9 * flops));
+  row("memory, one sample",
+      fmt::format("{} of activations and gradients in training", bytes_text(4 * training_elements(graph, spec.n, 1))));
+}
+
 void print_work(const Deck& deck, const Estimate& e, const RankLayout& layout) {
   fmt::print("work (orders of magnitude)\n");
   if (e.fine_steps > 0) {
@@ -129,6 +157,7 @@ int command_check(const CommandContext& context) {
   print_files(deck, planned);
   print_ranks(deck, layout);
   if (e.fine_steps > 0) print_method(deck, e);
+  if (layout.learners > 0) print_network(deck);
   print_work(deck, e, layout);
   return kExitDone;
 }

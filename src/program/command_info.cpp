@@ -9,7 +9,7 @@
 #include <string>
 
 #include "kernels/errors.hpp"
-#include "kernels/types.hpp"
+#include "kernels/precision.hpp"
 #include "src/program/commands.hpp"
 
 namespace tramontane {
@@ -73,6 +73,7 @@ int command_info(const CommandContext& context) {
 #endif
   row("Kokkos", fmt::format("{}.{}.{}, {}", KOKKOS_VERSION / 10000, KOKKOS_VERSION / 100 % 100, KOKKOS_VERSION % 100,
                             ExecutionSpace::name()));
+  row("precision of solver", kPrecision);
   row("CUDA", cuda());
 #ifdef H5_HAVE_PARALLEL
   const char* parallel = "parallel";

@@ -32,7 +32,8 @@ CommandLine read_command_line(int argc, const char* const* argv) {
     return sub;
   };
   add(Command::run, "Run what the deck asks for: solver alone, or teach, train, forecast and verify");
-  add(Command::train, "Train a network offline from HDF5 archives");
+  CLI::App* train = add(Command::train, "Train a network offline from HDF5 archives");
+  train->add_option("--from", line.from, "Model file whose weights, architecture and normaliser to begin with");
   add(Command::forecast, "Make and verify forecasts with saved models");
   add(Command::scale, "Run a scaling study on the ranks given");
   CLI::App* check = add(Command::check, "Validate deck, files and rank layout, estimate memory and time; run nothing");

@@ -13,6 +13,7 @@ struct CommandLine {
   Command command = Command::info;
   std::string deck;                    ///< path; empty for info
   std::vector<std::string> overrides;  ///< --set key=value
+  std::optional<std::string> from;     ///< train: model file to begin with
   Command planned = Command::run;      ///< check: the command the deck is meant for
   std::optional<int> planned_ranks;    ///< check: how many ranks it is meant for
   std::optional<std::string> printed;  ///< --help, --version, --keys: this text is the whole answer

@@ -12,6 +12,7 @@
 #include "physics/integrators/time_integrator.hpp"
 #include "physics/viscosity.hpp"
 #include "src/coupled/initial_cases.hpp"
+#include "src/deck/network_spec.hpp"
 
 namespace tramontane {
 namespace {
@@ -73,21 +74,9 @@ Step time_step(const Deck& deck, int n) {
   return {seconds * rate, seconds};
 }
 
-/// Weights of a U-Net with two 3 x 3 convolutions a level down and up.
-double network_weights(const NetworkDeck& network) {
-  double weights = 0;
-  for (int level = 0; level < network.levels; ++level) {
-    const double channels = network.width * std::pow(2.0, level);
-    weights += 9 * channels * channels * (level + 1 < network.levels ? 5.5 : 1.5);
-  }
-  return weights;
-}
-
-/// Multiply-adds of one sample forward: every level costs about as much as the first.
+/// Floating-point operations of one sample forward.
 double network_operations(const Deck& deck) {
-  const double cells = 6.0 * deck.surrogate.coarse_n * deck.surrogate.coarse_n;
-  return 2 * cells * 9 * deck.surrogate.network.width * deck.surrogate.network.width * 5.5 *
-         deck.surrogate.network.levels;
+  return build_graph(network_spec(deck, deck.surrogate.coarse_n)).flops_per_sample(deck.surrogate.coarse_n);
 }
 
 }  // namespace
@@ -146,13 +135,14 @@ Estimate estimate(const Deck& deck, Command command, const RankLayout& layout) {
   e.solver_bytes =
       layout.solvers > 0 ? kBytesPerRank + (cells + (has_coarse ? coarse_cells : 0)) * cell_bytes / solvers : 0;
   if (layout.learners > 0) {
-    const double activations =
-        8.0 * 4 * coarse_cells * deck.surrogate.network.width * 2 * deck.learner.batch / learners;
+    const NetworkGraph graph = build_graph(network_spec(deck, coarse));
+    // Samples pass one at a time; weights, gradient, two moments and the average stand beside them.
+    const double network_bytes =
+        4 * (training_elements(graph, coarse, 1) + 5.0 * static_cast<double>(graph.parameters()));
     // Forward and the two backward passes.
     e.learner_seconds =
         3 * network_operations(deck) * deck.learner.batch * deck.learner.steps / kNetworkFlops / learners;
-    e.learner_bytes = kBytesPerRank + network_weights(deck.surrogate.network) * 4 * 5 + activations +
-                      deck.learner.reservoir / learners * sample_bytes;
+    e.learner_bytes = kBytesPerRank + network_bytes + deck.learner.reservoir / learners * sample_bytes;
   }
   // Fields in double precision on the panels, and in single on the longitude-latitude grid.
   const double latlon = deck.output.latlon > 0 ? 360 / deck.output.latlon * 180 / deck.output.latlon : 0;

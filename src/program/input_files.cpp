@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "kernels/errors.hpp"
+#include "src/archive/archive_list.hpp"
 
 namespace tramontane {
 namespace {
@@ -149,7 +150,7 @@ void check_input_files(const Deck& deck, Command command) {
   }
   if (reads_relief(deck, command)) check_relief_file(deck.data.relief);
   if (command == Command::train)
-    for (const std::string& archive : deck.learner.archives) check_hdf5_file("learner.archives", archive);
+    for (const std::string& archive : expand_archives(deck.learner.archives)) check_hdf5_file("learner.archives", archive);
   if (deck.surrogate.kind != SurrogateKind::none && deck.surrogate.model)
     check_hdf5_file("surrogate.model", *deck.surrogate.model);
 }

@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "fixture.hpp"
+#include "kernels/precision.hpp"
 #include "src/checkpoint/file_seal.hpp"
 
 namespace tramontane::testing {
@@ -115,6 +116,10 @@ TEST(ParallelCheckpoint, OfAnotherRunIsRefusedInOneSentence) {
       "c.h5 is a checkpoint of a grid of C24, and this run is on C12: set grid.n = 24 or name another checkpoint");
   EXPECT_NE(refusal([](Checkpoint& c) { c.levels = 3; }).find("3 level(s)"), std::string::npos);
   EXPECT_NE(refusal([](Checkpoint& c) { c.variables += " tracer_0"; }).find("tracer_0"), std::string::npos);
+  EXPECT_EQ(refusal([](Checkpoint& c) { c.real_bytes = 12 - c.real_bytes; }),  // 4 for 8 and 8 for 4
+            std::string("c.h5 holds numbers of ") + (sizeof(Real) == 8 ? "single" : "double") +
+                " precision, and this run computes with " + kPrecision +
+                " precision: continue it with the build that wrote it, or start anew");
   EXPECT_NE(refusal([](Checkpoint& c) { c.real_bytes = 2; }).find("2 bytes"), std::string::npos);
   EXPECT_NE(refusal([](Checkpoint& c) { c.initial_case = "rest"; }).find("initial.case = rest"), std::string::npos);
   for (const auto& said :

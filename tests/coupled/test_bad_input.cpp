@@ -144,19 +144,33 @@ TEST_F(BadInput, Archive) {
   expect_refused(2, train(archive, {"surrogate.interval=2h"}), {archive, "1h", "2h", "surrogate.interval=1h"});
 }
 
-// Damage inside a whole file shows only when the sample is read, after training has begun: then the results of the
-// earlier run stay.
 TEST_F(BadInput, ArchiveWithADamagedSample) {
   std::string bytes = read_text(small_run().archive);
   for (std::size_t k = 0; k < 64; ++k) bytes[bytes.size() / 2 + k] ^= 0x5a;  // in the middle: samples
   const std::string damaged = scratch_.write("damaged.h5", bytes);
-  const Job job = run_job(scratch_, "job", 1, train(damaged), 60);
-  EXPECT_EQ(job.code, 2) << job.err;
-  for (const std::string& word : {damaged, std::string("does not match its checksum"), std::string("leave it out")})
-    EXPECT_NE(sentence_of(job).find(word), std::string::npos) << job.err;
-  const auto after = contents_of(kept_);
-  for (const char* name : {"summary.json", "model.h5", "forecast.nc", "archive.h5"})
-    EXPECT_TRUE(after.at(name) == before_.at(name)) << name;
+  expect_refused(2, train(damaged), {damaged, "does not match its checksum", "learner.bad_samples=skip"});
+
+  const std::string folder = scratch_ / "skipped";
+  const Job job = run_job(scratch_, "skip", 1,
+                          "train " + deck_ + " --set output.dir=" + folder + " --set learner.archives=" + damaged +
+                              " --set learner.bad_samples=skip --set learner.steps=11");
+  EXPECT_EQ(job.code, 0) << job.err;
+  EXPECT_NE(job.err.find("are damaged or not finite and left out"), std::string::npos) << job.err;
+  const auto learner = read_json(folder + "/summary.json")["learner"];
+  EXPECT_GE(learner["bad_samples"], 1);
+  EXPECT_EQ(learner["bad_samples"].get<int>() + learner["training_samples"].get<int>() +
+                learner["validation_samples"].get<int>(),
+            96);
+}
+
+TEST_F(BadInput, Learner) {
+  const std::string archive = small_run().archive;
+  expect_refused(2, train("'" + small_run().folder + "/no*.h5'"), {"no*.h5", "no file matches"});
+  expect_refused(2, train(archive, {"learner.validation=1.5"}), {"learner.validation = [1.5]", "share between"});
+  expect_refused(2, train(archive, {"learner.validation=1991-01"}), {"1991-01", "no archive holds", "1990-01"});
+  expect_refused(2, train(archive, {"learner.patience=2"}), {"learner.patience = 2", "learner.order = shuffled"});
+  expect_refused(2, run({"learner.order=shuffled"}), {"learner.order = shuffled", "set it to stream"});
+  expect_refused(1, train(archive, {"learner.order=shuffled", "learner.epochs=1"}), {"learner.warmup = 10", "9 steps"});
 }
 
 }  // namespace

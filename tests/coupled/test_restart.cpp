@@ -13,10 +13,13 @@
 #include <thread>
 
 #include "job.hpp"
+#include "kernels/precision.hpp"
 #include "physics/cases/williamson2.hpp"
 #include "src/checkpoint/checkpoint_store.hpp"
 #include "src/checkpoint/file_seal.hpp"
 #include "src/coupled/solver_report.hpp"
+#include "src/hdf5_handles.hpp"
+#include "tests/precision.hpp"
 
 namespace tramontane::testing {
 namespace {
@@ -179,7 +182,7 @@ TEST_F(Restart, CarriesTracersAlong) {
     EXPECT_NEAR(parts[k]["tracer_drift_q"].get<double>(), whole[k]["tracer_drift_q"].get<double>(), 1e-14);
   }
   const auto summary = read_json(scratch_ / "parts/summary.json")["solver"];
-  EXPECT_LT(std::abs(summary["tracer_drift"]["q"].get<double>()), 1e-14);
+  EXPECT_LT(std::abs(summary["tracer_drift"]["q"].get<double>()), round_off(1e-14));
   EXPECT_LT(summary["errors"]["q"]["l2"].get<double>(), 0.5);  // the bell is there; C12 resolves it badly
   EXPECT_TRUE(datasets_of(list_checkpoints(scratch_ / "parts/checkpoints").at(0)).at("state") ==
               datasets_of(list_checkpoints(scratch_ / "whole/checkpoints").at(0)).at("state"));
@@ -216,6 +219,18 @@ TEST_F(Restart, RefusesWhatDoesNotFit) {
   expect_refused(resume + "auto --set grid.n=24", {"is a checkpoint of a grid of C12", "C24", "grid.n = 12"});
   expect_refused(resume + "auto --set initial.mean_depth=9000", {"another orography, mean depth or rotation"});
   expect_refused(resume + "auto --set initial.case=rest", {"began from the case winds", "initial.case = winds"});
+  // What a build of the other precision would leave: 4 bytes for 8, 8 for 4.
+  const std::string other = scratch_ / "other-precision.h5";
+  fs::copy_file(checkpoints().at(0), other);
+  const int format = check_seal(other, MPI_COMM_SELF).format;
+  {
+    const hdf5::Handle file = hdf5::open_file(other, H5F_ACC_RDWR);
+    const hdf5::Handle attribute(H5Aopen(file, "real_bytes", H5P_DEFAULT), H5Aclose, "cannot open an attribute");
+    const std::int64_t bytes = 12 - static_cast<std::int64_t>(sizeof(Real));
+    hdf5::check(H5Awrite(attribute, H5T_NATIVE_INT64, &bytes), "cannot write an attribute");
+  }
+  seal_file(other, format, MPI_COMM_SELF);
+  expect_refused(resume + other, {"holds numbers of ", std::string("computes with ") + kPrecision + " precision"});
   expect_refused(resume + "/no/checkpoint.h5", {"checkpoint.resume = /no/checkpoint.h5", "no such file"});
   expect_refused(resume +
                      "auto --set grid.n=24 --set surrogate.coarse_n=12 --set surrogate.kind=correction --set "

@@ -4,9 +4,12 @@
 #include "kernels/errors.hpp"
 #include "physics/integrators/semi_implicit.hpp"
 #include "tests/integrators/flow.hpp"
+#include "tests/precision.hpp"
 
 namespace tramontane {
 namespace {
+
+using testing::error_bound;
 
 using testing::Flow;
 
@@ -48,8 +51,8 @@ TEST(GravityWaves, AreTheLinearPartOfTheTendency) {
       for (int tile = 0; tile < kPanels; ++tile)
         for (int j = kHalo; j < n + kHalo; ++j)
           for (int i = kHalo; i < n + kHalo; ++i) {
-            most = std::max(most, std::abs(tendency(tile, 0, v, j, i) - linear(tile, 0, v, j, i)));
-            scale = std::max(scale, std::abs(linear(tile, 0, v, j, i)));
+            most = std::max<double>(most, std::abs(tendency(tile, 0, v, j, i) - linear(tile, 0, v, j, i)));
+            scale = std::max<double>(scale, std::abs(linear(tile, 0, v, j, i)));
           }
       worst = std::max(worst, most / scale);
     }
@@ -81,7 +84,8 @@ TEST(Helmholtz, AllSolversAgree) {
       most = std::max(most, std::abs(found[k] - expected[k]));
       scale = std::max(scale, std::abs(expected[k]));
     }
-    EXPECT_LT(most, 1e-8 * scale);  // the tolerance times the Courant number of the step
+    // The tolerance times the Courant number of the step; roundings grow with its square.
+    EXPECT_LT(most, error_bound(1e-8, 1000) * scale);
   }
 }
 
@@ -99,7 +103,9 @@ TEST(Helmholtz, MultigridNeedsFewerIterationsAndGrowsSlower) {
   // with how well a second-order matrix stands for the operator.
   const long multigrid = iterations("fgmres", "gamg", 16.0), plain = iterations("chebyshev", "none", 16.0);
   EXPECT_LT(3 * multigrid, plain);
-  EXPECT_LT(multigrid, 3 * iterations("fgmres", "gamg", 4.0));
+  // Single precision may stop the shorter step's solver at round-off, an iteration earlier.
+  const int spared = kCoarseness > 1 ? 3 : 0;
+  EXPECT_LT(multigrid, 3 * iterations("fgmres", "gamg", 4.0) + spared);
   EXPECT_GT(plain, 3 * iterations("chebyshev", "none", 4.0));
 }
 
@@ -146,7 +152,7 @@ TEST(ParallelHelmholtz, MultigridWorksOnManyRanks) {
   double most = 0;
   for (std::size_t k = 0; k < mine.size(); ++k)
     most = std::max(most, std::abs(mine[k] - all[many.grid->first_tile() * per_tile + k]));
-  EXPECT_LT(most, 1e-8 * 3e4 * 100);  // the tolerance on momenta of phi |u|, sums in another order
+  EXPECT_LT(most, error_bound(1e-8, 1000) * 3e4 * 100);  // the tolerance on momenta of phi |u|, sums in another order
 }
 
 }  // namespace

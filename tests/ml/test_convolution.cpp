@@ -26,11 +26,11 @@ void zero_padding(std::vector<Scalar>& values, int stride, int used) {
 
 // <y, dy> is linear in x, weights and bias as long as no activation changes branch, so central differences in double
 // are exact up to round-off: relative 1e-8 leaves room for the cancellation at a step of 1e-4.
-class ConvolutionGradient : public ::testing::TestWithParam<std::tuple<int, Activation>> {};
+class ConvolutionGradient : public ::testing::TestWithParam<std::tuple<int, int, Activation>> {};
 
 TEST_P(ConvolutionGradient, MatchesFiniteDifferences) {
-  const auto [kernel, activation] = GetParam();
-  const ConvolutionExtents e{2, 3, 4, kernel, 3, 5, 4, 6};
+  const auto [kernel, dilation, activation] = GetParam();
+  const ConvolutionExtents e{2, 3, 4, kernel, 3, 5, 4, 6, dilation};
   const Arrays size(e);
   auto layer = make_backend<double>("reference")->convolution({e, activation});
   auto x = noise<double>(size.x, 1), weights = noise<double>(size.weights, 2), bias = noise<double>(5, 3);
@@ -83,7 +83,7 @@ TEST_P(ConvolutionGradient, MatchesFiniteDifferences) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Layers, ConvolutionGradient,
-                         ::testing::Combine(::testing::Values(1, 3),
+                         ::testing::Combine(::testing::Values(1, 3), ::testing::Values(1, 2),
                                             ::testing::Values(Activation::linear, Activation::capped_leaky_relu)));
 
 // Sums of at most 9 x 96 products in single precision, in another order: a relative 1e-5 of the largest value.
@@ -128,7 +128,10 @@ INSTANTIATE_TEST_SUITE_P(
                       ConvolutionShape{{6, 6, 6, 3, 96, 32, 96, 32}, Activation::capped_leaky_relu},
                       ConvolutionShape{{2, 3, 3, 3, 8, 24, 8, 24}, Activation::capped_leaky_relu},
                       ConvolutionShape{{6, 24, 24, 1, 16, 4, 16, 16}, Activation::linear},
-                      ConvolutionShape{{6, 8, 8, 1, 9, 16, 16, 16}, Activation::capped_leaky_relu}));
+                      ConvolutionShape{{6, 8, 8, 1, 9, 16, 16, 16}, Activation::capped_leaky_relu},
+                      ConvolutionShape{{6, 12, 12, 3, 16, 32, 16, 32, 2}, Activation::capped_leaky_relu},
+                      ConvolutionShape{{1, 8, 8, 3, 32, 64, 32, 64, 4}, Activation::capped_leaky_relu},
+                      ConvolutionShape{{2, 6, 6, 3, 9, 16, 16, 16, 3}, Activation::linear}));
 
 TEST(Backend, StubWritesZeros) {
   const ConvolutionExtents e{1, 2, 2, 3, 4, 4, 4, 4};

@@ -60,6 +60,30 @@ TEST(NetworkHalo, TilesSeeTheDiagonalTileAndTheCellAcross) {
   EXPECT_EQ(at(3, -1, -1), name_of(0, 1, 1));  // tile (1, 1): its lower left corner is tile (0, 0)'s last cell
 }
 
+// Two ghost cells deep: the copied panel goes on, and beyond a corner, at depths (a, b) beyond west or east and south
+// or north, stand the cells reached by going round it either way: a cells into one neighbour and b along, or b into the
+// other and a along.
+TEST(NetworkHalo, DeepGhostsByHand) {
+  const int n = 4, border = 2, padded = n + 2 * border;
+  LocalHalo<double> halo(Tiling(n, 1, 1), 1);
+  const auto cells = named_cells(Tiling(n, 1, 1));
+  std::vector<double> x(6 * padded * padded);
+  halo.fill(CellLink::halo, 0, cells.data(), {1, 0, 1}, x.data(), {1, 0, 1}, border);
+  auto at = [&](int panel, int j, int i) { return x[(panel * padded + j + border) * padded + i + border]; };
+  EXPECT_EQ(at(0, 2, 1), name_of(0, 2, 1));
+  EXPECT_EQ(at(0, 2, 5), name_of(1, 2, 1));   // east, second cell
+  EXPECT_EQ(at(0, 5, 1), name_of(4, 1, 1));   // north, second row of the north panel
+  EXPECT_EQ(at(1, 5, 1), name_of(4, 1, 2));   // the north panel's east side, one further in
+  EXPECT_EQ(at(1, -2, 1), name_of(5, 2, 2));  // the south panel's east side, reversed
+  // North-east of panel 0. One east and two north: the north panel's second row, one past its east side, is panel 1's
+  // top row; panel 1's first column, two past its top, is the north panel's second row from its east side.
+  EXPECT_EQ(at(0, 4, 4), 0.5 * (name_of(1, 3, 0) + name_of(4, 0, 3)));
+  EXPECT_EQ(at(0, 5, 4), 0.5 * (name_of(1, 3, 1) + name_of(4, 0, 2)));
+  EXPECT_EQ(at(0, 4, 5), 0.5 * (name_of(1, 2, 0) + name_of(4, 1, 3)));
+  EXPECT_EQ(at(0, 5, 5), 0.5 * (name_of(1, 2, 1) + name_of(4, 1, 2)));
+  EXPECT_THROW(halo_table(Tiling(n, 1, 1), n + 1), InputError);
+}
+
 TEST(NetworkHalo, LinksComposePoolingAndUpsampling) {
   const Tiling fine(8, 2, 1);
   const Tiling coarse = fine.at_resolution(4);
@@ -93,25 +117,25 @@ TEST(NetworkHalo, LeavesOtherChannelsAlone) {
 
 // Both sides of <F x, y> = <x, F' y> are sums of the same products: round-off of a few thousand terms, 1e-12.
 TEST(NetworkHalo, AdjointIsExact) {
-  for (int tiles : {1, 2})
+  for (const auto& [tiles, border] : {std::pair(1, 1), std::pair(2, 1), std::pair(2, 3)})
     for (CellLink link : {CellLink::halo, CellLink::pool_halo, CellLink::upsample_halo}) {
       const Tiling grid(8, tiles, 1);
       const int level = link == CellLink::pool_halo ? 1 : 0;
-      const CellTable table = link_table(grid, level, link);
+      const CellTable table = link_table(grid, level, link, border);
       const int samples = 2, channels = 3;
       LocalHalo<double> halo(grid, samples);
       const auto x = noise<double>(static_cast<std::size_t>(samples) * table.columns * channels, 1);
       const auto y = noise<double>(static_cast<std::size_t>(samples) * table.rows() * channels, 2);
       std::vector<double> fx(y.size()), fty(x.size());
-      halo.fill(link, level, x.data(), {channels, 0, channels}, fx.data(), {channels, 0, channels});
+      halo.fill(link, level, x.data(), {channels, 0, channels}, fx.data(), {channels, 0, channels}, border);
       halo.adjoint(link, level, y.data(), {channels, 0, channels}, fty.data(), {channels, 0, channels}, false, nullptr,
-                   0.0, 0.0);
+                   0.0, 0.0, border);
       const double forward = dot_product(fx, y), backward = dot_product(x, fty);
       EXPECT_NEAR(forward, backward, 1e-12 * std::abs(forward) + 1e-12);
       // Accumulation, and the activation's derivative at outputs of which some are negative and none is capped.
       auto twice = fty;
       halo.adjoint(link, level, y.data(), {channels, 0, channels}, twice.data(), {channels, 0, channels}, true,
-                   x.data(), 0.1, 10.0);
+                   x.data(), 0.1, 10.0, border);
       for (std::size_t k = 0; k < x.size(); ++k)
         EXPECT_NEAR(twice[k], 2 * fty[k] * (x[k] > 0 ? 1.0 : 0.1), 1e-13 * (1 + std::abs(fty[k])));
     }
@@ -121,23 +145,25 @@ TEST(ParallelNetworkHalo, DistributedEqualsLocalInEveryBit) {
   int rank = 0, size = 1;
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &size);
-  for (int tiles : {1, 2})
+  // A border of five cells reaches across whole tiles of four.
+  for (const auto& [tiles, border] : {std::pair(1, 1), std::pair(2, 1), std::pair(1, 3), std::pair(2, 5)})
     for (CellLink link : {CellLink::halo, CellLink::pool_halo, CellLink::upsample_halo}) {
       const int level = link == CellLink::pool_halo ? 1 : 0, channels = 5;
+      if (border > 4 && level == 1) continue;  // wider than a panel
       const Tiling grid(8, tiles, size);
       const Tiling source = grid.at_resolution(link == CellLink::upsample_halo ? 4 : 8);
       const Tiling target = grid.at_resolution(8 >> level);
       const auto x = noise<float>(static_cast<std::size_t>(source.cell_count()) * channels, 3);
       LocalHalo<float> local(grid, 1);
       DistributedHalo<float> distributed(grid, MPI_COMM_WORLD, 60);
-      const int padded = (target.tile_cells() + 2) * (target.tile_cells() + 2);
+      const int edge = target.tile_cells() + 2 * border, padded = edge * edge;
       std::vector<float> whole(static_cast<std::size_t>(grid.tile_count()) * padded * channels);
-      local.fill(link, level, x.data(), {channels, 0, channels}, whole.data(), {channels, 0, channels});
+      local.fill(link, level, x.data(), {channels, 0, channels}, whole.data(), {channels, 0, channels}, border);
       const std::size_t first = grid.first_tile(rank), count = grid.owned_count(rank);
       std::vector<float> mine(count * padded * channels);
       for (int repeat = 0; repeat < 3; ++repeat)
         distributed.fill(link, level, x.data() + first * source.cells_per_tile() * channels, {channels, 0, channels},
-                         mine.data(), {channels, 0, channels});
+                         mine.data(), {channels, 0, channels}, border);
       EXPECT_TRUE(std::equal(mine.begin(), mine.end(), whole.begin() + first * padded * channels));
     }
 }

@@ -13,6 +13,23 @@ NetworkGraph two_parameters() {
   return graph;
 }
 
+/// A gradient as a reducer leaves it: status elements first.
+struct Reduced {
+  std::vector<float> values;
+  explicit Reduced(std::vector<float> gradient) : values(kExactStatus, 0.0f) {
+    values.insert(values.end(), gradient.begin(), gradient.end());
+  }
+  Reduced& not_finite() {
+    values[kExactNotFinite] = kExactUnit;
+    return *this;
+  }
+};
+
+void step(Optimiser& optimiser, const Reduced& reduced) {
+  optimiser.clip(reduced.values.data());
+  optimiser.update(reduced.values.data());
+}
+
 OptimiserOptions plain() {
   OptimiserOptions o;
   o.learning_rate = 0.1;
@@ -28,12 +45,12 @@ OptimiserOptions plain() {
 // v^ = (0.95 * 0.05 + 0.05 * 4) / 0.0975 g^2 = 0.2475 / 0.0975 g^2. Tolerance: a few units of single precision.
 TEST(AdamW, TwoStepsByHand) {
   Optimiser optimiser(two_parameters(), plain(), {1.0f, 2.0f});
-  optimiser.update({3.0f, -0.2f}, 0);
+  step(optimiser, Reduced({3.0f, -0.2f}));
   EXPECT_NEAR(optimiser.parameters()[0], 1.0 - 0.1 * (1 + 0.5 * 1.0), 1e-6);
   EXPECT_NEAR(optimiser.parameters()[1], 2.0 + 0.1, 1e-6);
   // Moving average after step 1: decay (1 + 1) / (10 + 1).
   EXPECT_NEAR(optimiser.average()[0], 2.0 / 11 * 1.0 + 9.0 / 11 * 0.85, 1e-6);
-  optimiser.update({6.0f, -0.4f}, 0);
+  step(optimiser, Reduced({6.0f, -0.4f}));
   const double move = (0.29 / 0.19) / std::sqrt(0.2475 / 0.0975);
   EXPECT_NEAR(optimiser.parameters()[0], 0.85 - 0.1 * (move + 0.5 * 0.85), 1e-6);
   EXPECT_NEAR(optimiser.parameters()[1], 2.1 + 0.1 * move, 1e-6);
@@ -44,15 +61,10 @@ TEST(AdamW, ClippingScalesTheGradientToTheNorm) {
   options.clip_norm = 1.0;
   options.epsilon = 10.0;  // makes the update depend on the gradient's size
   Optimiser optimiser(two_parameters(), options, {0.0f, 0.0f});
-  std::string culprit;
-  const double norm = optimiser.gradient_norm({3.0f, 4.0f}, culprit);
-  EXPECT_EQ(norm, 5.0);
-  EXPECT_EQ(culprit, "");
-  optimiser.update({3.0f, 4.0f}, norm);
+  step(optimiser, Reduced({3.0f, 4.0f}));
+  EXPECT_EQ(optimiser.read_status().norm_squared, 25.0);
   EXPECT_NEAR(optimiser.parameters()[0], -0.1 * 0.6 / 10.6, 1e-7);
   EXPECT_NEAR(optimiser.parameters()[1], -0.1 * 0.8 / 10.8, 1e-7);
-  optimiser.gradient_norm({3.0f, NAN}, culprit);
-  EXPECT_EQ(culprit, "b");
 }
 
 TEST(AdamW, ScheduleWarmsUpAndFallsToItsFloor) {
@@ -71,12 +83,44 @@ TEST(AdamW, ScheduleWarmsUpAndFallsToItsFloor) {
 
 TEST(AdamW, RestoredStateContinuesBitForBit) {
   Optimiser a(two_parameters(), plain(), {1.0f, 2.0f}), b(two_parameters(), plain(), {0.0f, 0.0f});
-  a.update({0.3f, -1.0f}, 0);
+  step(a, Reduced({0.3f, -1.0f}));
   b.restore(a.state());
-  a.update({0.1f, 0.4f}, 0);
-  b.update({0.1f, 0.4f}, 0);
+  step(a, Reduced({0.1f, 0.4f}));
+  step(b, Reduced({0.1f, 0.4f}));
   EXPECT_EQ(a.state(), b.state());
   EXPECT_THROW(b.restore({}), InputError);
+}
+
+TEST(AdamW, NothingMovesFromAFailedStepUntilItIsRead) {
+  Optimiser optimiser(two_parameters(), plain(), {1.0f, 2.0f});
+  step(optimiser, Reduced({0.3f, -1.0f}));
+  const OptimiserState good = optimiser.state();
+  step(optimiser, Reduced({0.3f, -1.0f}).not_finite());
+  step(optimiser, Reduced({0.1f, 0.4f}));  // itself without fault
+  EXPECT_EQ(optimiser.peek_status().failed_step, 2);
+  EXPECT_EQ(optimiser.read_status().failed_step, 2);
+  EXPECT_EQ(optimiser.state(), good);
+  step(optimiser, Reduced({0.1f, 0.4f}));
+  EXPECT_EQ(optimiser.read_status().failed_step, 0);
+  EXPECT_EQ(optimiser.step(), 2);
+  EXPECT_NE(optimiser.state(), good);
+}
+
+// A network in 16 bits gets its weights from the same pass.
+TEST(AdamW, WritesAShorterCopyOfTheParameters) {
+  std::vector<float> gradient(5, 0.5f), p(5, 1.0f), m(5), v(5), average(5);
+  const std::vector<unsigned char> decays(5, 0);
+  std::vector<std::int16_t> low(5, -1);
+  const StepStatus status;
+  AdamwStep s{0.5f, 0.9f, 0.95f, 1e-8f, 10.0f, 20.0f, 0.0f, 0.5f};
+  s.learning_rate = -100.0f;
+  using Space = Kokkos::DefaultHostExecutionSpace;
+  adamw_update<Space>(s, 5, &status, {gradient.data(), decays.data(), p.data(), m.data(), v.data(), average.data()},
+                      low.data());
+  for (int k = 0; k < 5; ++k) {
+    EXPECT_NEAR(p[k], 101.0f, 1e-3f);
+    EXPECT_EQ(low[k], static_cast<std::int16_t>(p[k]));
+  }
 }
 
 }  // namespace

@@ -60,11 +60,15 @@ TEST(Surrogate, EqualsTheTrainersNetworkInPhysicalUnits) {
   const Sample sample = testing::synthetic_sample(3);
   const StaticFields fields = testing::static_fields();
   const Tiling grid(kCells, 1, 1);
-  const BatchLayout layout(grid, fields, 5, 4);
+  BatchLayout layout(grid, fields, 5, 4);
+  layout.set_normaliser(model.normaliser);
   Network<float> network(build_graph(model.network), make_backend<float>("reference"),
                          std::make_shared<LocalHalo<float>>(grid, 1), false);
-  std::vector<float> target;
-  ASSERT_EQ(layout.gather(sample, model.normaliser, network.input(), network.input_stride(), target), "");
+  layout.stage({&sample});
+  layout.write_statics(1, network.input_stride(), network.input());
+  std::int64_t not_finite = 0;
+  layout.gather(0, 1, network.input_stride(), network.input(), &not_finite);
+  ASSERT_EQ(not_finite, 0);
   network.set_parameters(model.weights.data());
   network.forward();
   Surrogate surrogate(model, grid, MPI_COMM_SELF, "reference");

@@ -3,9 +3,12 @@
 #include <random>
 
 #include "physics/grid.hpp"
+#include "tests/precision.hpp"
 
 namespace tramontane {
 namespace {
+
+using testing::round_off;
 
 TEST(CubedSphere, MapsBackToTheSameAngles) {
   for (int panel = 0; panel < kPanels; ++panel)
@@ -81,8 +84,8 @@ TEST(Grid, ConstantPressureExertsNoForce) {
       weights(grid.beta_faces(), j + 1, i, j + 1, i, north_n, north_t);
       const double along_alpha = east_n - west_n + north_t - south_t;
       const double along_beta = east_t - west_t + north_n - south_n;
-      EXPECT_NEAR(along_alpha, 0.0, 1e-13);
-      EXPECT_NEAR(along_beta, 0.0, 1e-13);
+      EXPECT_NEAR(along_alpha, 0.0, round_off(1e-13));
+      EXPECT_NEAR(along_beta, 0.0, round_off(1e-13));
     }
 }
 
@@ -111,15 +114,15 @@ TEST(Reconstruction, IsExactForQuarticPolynomials) {
   const double face[5] = {2.0 / 60, -13.0 / 60, 47.0 / 60, 27.0 / 60, -3.0 / 60};  // the textbook weights
   // The general weights pass through monomial coefficients of order 100.
   for (int cell = 0; cell < 6; ++cell) {
-    const auto sides = upwind.sides([cell](int k) { return k == cell ? 1.0 : 0.0; });
-    EXPECT_NEAR(sides.left, cell < 5 ? face[cell] : 0.0, 1e-13);
-    EXPECT_NEAR(sides.right, cell > 0 ? face[5 - cell] : 0.0, 1e-13);
+    const auto sides = upwind.sides([cell](int k) { return Real(k == cell); });
+    EXPECT_NEAR(sides.left, cell < 5 ? face[cell] : 0.0, round_off(1e-13));
+    EXPECT_NEAR(sides.right, cell > 0 ? face[5 - cell] : 0.0, round_off(1e-13));
     if (cell == 5) continue;
-    const auto one = [cell](int k) { return k == cell ? 1.0 : 0.0; };
-    EXPECT_NEAR(upwind.values(one).first, average_weights(2.5 + kGaussNode[0])[cell], 1e-13);
-    EXPECT_NEAR(upwind.values(one).second, average_weights(2.5 + kGaussNode[1])[cell], 1e-13);
-    EXPECT_NEAR(upwind.slopes(one).first, average_weights(2.5 + kGaussNode[0], 1)[cell], 1e-13);
-    EXPECT_NEAR(upwind.slopes(one).second, average_weights(2.5 + kGaussNode[1], 1)[cell], 1e-13);
+    const auto one = [cell](int k) { return Real(k == cell); };
+    EXPECT_NEAR(upwind.values(one).first, average_weights(2.5 + kGaussNode[0])[cell], round_off(1e-13));
+    EXPECT_NEAR(upwind.values(one).second, average_weights(2.5 + kGaussNode[1])[cell], round_off(1e-13));
+    EXPECT_NEAR(upwind.slopes(one).first, average_weights(2.5 + kGaussNode[0], 1)[cell], round_off(1e-13));
+    EXPECT_NEAR(upwind.slopes(one).second, average_weights(2.5 + kGaussNode[1], 1)[cell], round_off(1e-13));
   }
 }
 

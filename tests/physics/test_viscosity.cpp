@@ -7,9 +7,14 @@
 #include "physics/diagnostics.hpp"
 #include "physics/integrator.hpp"
 #include "physics/viscosity.hpp"
+#include "tests/precision.hpp"
 
 namespace tramontane {
 namespace {
+
+using testing::error_bound;
+using testing::order_of;
+using testing::round_off;
 
 /// A solver for a case on this communicator.
 struct Flow {
@@ -119,13 +124,13 @@ struct Errors {
 /// normalised by the exact tendency.
 std::array<Errors, 2> tendency_error(int n, const Fields& f) {
   constexpr double nu = 1e5;
-  Flow s(n, 1, f.as_case(), MPI_COMM_SELF, 0.0);
+  Flow s(n, 1, f.as_case(), MPI_COMM_SELF, nu);
   Viscosity viscosity(s.grid, MPI_COMM_SELF, 1, nu, s.solver->ghosted_bottom(), 60.0);
   s.solver->fill_ghosts(s.state);
   viscosity.compute(s.state, {});
   // The exact tendency of (E, M) as cell means, written through set_state's quadrature: E' = g h', M' = g (h u)'.
   AnalyticCase c = f.as_case();
-  constexpr double eps = 1.0;
+  constexpr double eps = 1e6;  // s: changes of some percent, so that the difference keeps its digits
   State exact = s.solver->make_state("exact"), base = s.solver->make_state("base");
   // d(h u) = h du + u dh is bilinear: take it as a centred difference, exact for a quadratic.
   c.state = [&](Vector3 r, double) {
@@ -170,21 +175,17 @@ std::array<Errors, 2> tendency_error(int n, const Fields& f) {
 TEST(Viscosity, IsOfHighOrderOnTheWholeSphere) {
   for (const Fields& f : {Fields{kDegree1, kDegree3, kDegree3}, Fields{kDegree4, kDegree3, kDegree4}}) {
     std::array<Errors, 2> before{};
-    for (int n : {12, 24, 48}) {
+    for (int n : {12, 24, 48, 96}) {
       const auto now = tendency_error(n, f);
       std::printf("    C%-3d", n);
       for (int k = 0; k < 2; ++k)
         std::printf("  %s l2 %.2e linf %.2e", k == 0 ? "height" : "momentum", now[k].l2, now[k].linf);
       std::printf("\n");
-      if (n > 12) {
-        // Momentum: formal order four, 0.3 off. Height: second differences of fifth-order ghost values leave third
-        // order in three rows along each panel edge, hence 3.5 in the mean square until those rows no longer count.
-        EXPECT_GE(std::log2(before[1].l2 / now[1].l2), 3.7);
-        EXPECT_GE(std::log2(before[0].l2 / now[0].l2), 3.3);
-      }
-      // Third order at panel edges; on the coarsest pair the stencil is an eighth of the sphere.
-      if (n > 24) {
-        for (int k = 0; k < 2; ++k) EXPECT_GE(std::log2(before[k].linf / now[k].linf), 2.7);
+      // Formal order four, 0.3 off; on the coarsest pair the stencil of a ghost cell is a seventh of the sphere's side.
+      const double rounding = 0.25 * n * n;  // in distances between numbers: second differences of the state
+      for (int k = 0; k < 2 && n > 12; ++k) {
+        EXPECT_GE(order_of(before[k].l2, now[k].l2, 2.0, rounding), n == 24 ? 3.5 : 3.7);
+        if (n == 96) EXPECT_GE(order_of(before[k].linf, now[k].linf, 2.0, 4 * rounding), 3.7);
       }
       before = now;
     }
@@ -256,7 +257,7 @@ TEST(Viscosity, ConservesMassAndKeepsRest) {
   const double before = budgets(*s.solver, s.state).mass;
   SspRk3 integrator(*s.solver);
   for (int k = 0; k < 200; ++k) integrator.step(*s.solver, s.state, 400.0);
-  EXPECT_LT(std::abs(budgets(*s.solver, s.state).mass / before - 1), 1e-14);
+  EXPECT_LT(std::abs(budgets(*s.solver, s.state).mass / before - 1), round_off(1e-14));
 
   // Height is diffused along the surface, so rest over the hill, off the reference, stays.
   AnalyticCase still = resting(3000.0, c.orography);
@@ -266,7 +267,7 @@ TEST(Viscosity, ConservesMassAndKeepsRest) {
   for (int k = 0; k < 100; ++k) of_rest.step(*r.solver, r.state, 400.0);
   const CellFields f = cell_fields(*r.solver, r.state);
   for (const auto& component : f.velocity)
-    for (double u : component) ASSERT_LT(std::abs(u), 1e-11);  // the bound of rest without viscosity
+    for (double u : component) ASSERT_LT(std::abs(u), round_off(1e-11));  // the bound of rest without viscosity
 }
 
 TEST(Viscosity, ForcingIsAddedToIt) {
@@ -280,7 +281,8 @@ TEST(Viscosity, ForcingIsAddedToIt) {
   View<Real*****> forcing("forcing", kPanels, 1, kPrognostic, 12, 12);
   Kokkos::deep_copy(forcing, 0.25);
   viscosity.compute(s.state, forcing);
-  for (std::size_t k = 0; k < forcing.size(); ++k) ASSERT_EQ(viscosity.tendency().data()[k], alone.data()[k] + 0.25);
+  for (std::size_t k = 0; k < forcing.size(); ++k)  // equal, in double precision
+    ASSERT_NEAR(viscosity.tendency().data()[k], alone.data()[k] + 0.25, error_bound(0.0, 2));
 }
 
 TEST(ParallelViscosity, SameBitsOnAnyRanksAndTiling) {

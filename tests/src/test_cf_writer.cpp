@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "kernels/errors.hpp"
+#include "kernels/precision.hpp"
 #include "physics/cubed_sphere.hpp"
 #include "src/output/cf_writer.hpp"
 #include "src/output/forecast_writer.hpp"
@@ -126,6 +127,11 @@ TEST(ParallelCfWriter, FileIsTheSameToTheByteAsOneRankWrites) {
     write(folder.file("one.nc"), MPI_COMM_SELF, alone,
           [&](int record) { return tiles_from_global(alone, global_field(alone, record), 0, alone.tile_count()); });
     EXPECT_EQ(bytes_of(folder.file("all.nc")), bytes_of(folder.file("one.nc")));
+    const hid_t file = H5Fopen(folder.file("one.nc").c_str(), H5F_ACC_RDONLY, H5P_DEFAULT);
+    char precision[64] = {};
+    EXPECT_GE(H5LTget_attribute_string(file, "/", "precision", precision), 0);
+    EXPECT_STREQ(precision, kPrecision);
+    H5Fclose(file);
   }
   MPI_Barrier(MPI_COMM_WORLD);
 }

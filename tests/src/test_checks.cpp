@@ -47,6 +47,25 @@ TEST(Checks, NetworkLevelsMustHalveTheCoarseGrid) {
   EXPECT_EQ(error_of({"surrogate.network.levels=4"}), "");
 }
 
+TEST(Checks, NetworkMustFitGridTilesAndItself) {
+  EXPECT_TRUE(mentions(error_of({"surrogate.network.type=transformer"}), {"convnext, mlp, unet"}));
+  // Coarse tiles of 24 / 3 = 8 cells can be halved three times and not four.
+  EXPECT_EQ(error_of({"grid.tiles_per_edge=3", "surrogate.network.levels=4"}), "");
+  // Panels of 48 cells can be halved four times, tiles of 24 cells only three times.
+  EXPECT_TRUE(
+      mentions(error_of({"grid.n=96", "surrogate.coarse_n=48", "grid.tiles_per_edge=2", "surrogate.network.levels=5"}),
+               {"surrogate.network.levels = 5", "make 24"}));
+  EXPECT_TRUE(mentions(error_of({"surrogate.network.type=convnext", "surrogate.network.dilations=[1, 25]"}),
+                       {"surrogate.network.dilations", "25", "panel of 24 cells"}));
+  EXPECT_TRUE(mentions(error_of({"surrogate.network.dilations=[0]", "surrogate.network.type=convnext"}),
+                       {"surrogate.network.dilations", "at least 1"}));
+  EXPECT_TRUE(mentions(error_of({"surrogate.network.norm=group", "surrogate.network.groups=5"}),
+                       {"surrogate.network.width = 32", "5 group"}));
+  EXPECT_EQ(
+      error_of({"surrogate.network.type=convnext", "surrogate.network.norm=layer", "surrogate.network.kernels=polar"}),
+      "");
+}
+
 TEST(Checks, NoMonthIsBothTrainedAndTested) {
   EXPECT_EQ(error_of({"teach.months=[1983-01, 1991-01]"}),
             "--set: the month 1991-01 stands in both teach.months and forecast.starts: a month that is trained on can "

@@ -71,7 +71,7 @@ TEST_F(Records, SummaryHasTheKeysThatStayStable) {
   EXPECT_EQ(keys(json["ranks"]), (Names{"learner", "solver"}));
   EXPECT_EQ(keys(json["solver"]),
             (Names{"angular_momentum_drift", "cell_updates_per_second", "cells", "dt_seconds", "energy_drift",
-                   "enstrophy_drift", "errors", "mass_drift", "n", "seconds", "steps", "sypd"}));
+                   "enstrophy_drift", "errors", "mass_drift", "n", "precision", "seconds", "steps", "sypd"}));
   EXPECT_EQ(keys(json["solver"]["errors"]["h"]), (Names{"l1", "l2", "linf"}));
   EXPECT_EQ(keys(json["stream"]), (Names{"bytes", "delivered", "dropped", "in_flight", "learner_idle_seconds",
                                          "produced", "producer_stall_seconds", "rejected"}));

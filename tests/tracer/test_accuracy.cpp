@@ -3,6 +3,7 @@
 
 #include <numeric>
 
+#include "tests/precision.hpp"
 #include "tests/tracer/tracer_fixture.hpp"
 
 namespace tramontane {
@@ -44,9 +45,11 @@ void expect_fourth_order(const PointFunction& q, const std::vector<TracerOptions
       std::printf("    %-10s C%d: l1 %.2e l2 %.2e linf %.2e\n", tracers[t].name.c_str(), grids[k], e.l1, e.l2, e.linf);
       if (k == 0) continue;
       const ErrorNorms& coarse = results[k - 1][t].error;
-      const double ratio = std::log(static_cast<double>(grids[k]) / grids[k - 1]);
-      EXPECT_GE(std::log(coarse.l2 / e.l2) / ratio, 3.7);  // formally four, less 0.3
-      EXPECT_GE(std::log(coarse.linf / e.linf) / ratio, 3.5);
+      const double ratio = static_cast<double>(grids[k]) / grids[k - 1];
+      // Formally four, less 0.3. Two days are some 2000 stages; roundings left 19 distances between numbers in l2 and
+      // 80 in linf in single precision.
+      EXPECT_GE(order_of(coarse.l2, e.l2, ratio, 40), 3.7);
+      EXPECT_GE(order_of(coarse.linf, e.linf, ratio, 160), 3.5);
     }
 }
 
@@ -185,7 +188,7 @@ TEST(TracerInDivergentFlow, ConvergesAtFourthOrder) {
   }
   std::printf("    differences %.2e %.2e, slope %.2f\n", difference[0], difference[1],
               std::log2(difference[0] / difference[1]));
-  EXPECT_GE(std::log2(difference[0] / difference[1]), 3.7);
+  EXPECT_GE(order_of(difference[0], difference[1], 2.0, 4), 3.7);  // in single precision 1.7 distances at C32
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "physics/coarse_grain.hpp"
 #include "physics/integrators/make_integrator.hpp"
+#include "tests/precision.hpp"
 #include "tests/tracer/tracer_fixture.hpp"
 
 namespace tramontane {
@@ -27,9 +28,10 @@ TEST(Tracer, ConstantStaysConstantAndContentIsKept) {
   const int steps = s.run(5 * 86400.0);
   const auto [least, most] = range_of(s.means(0));
   // Each of 1200 stages adds a rounding of at most 1.1e-16 to a cell: 4e-15 as a random walk, 1.3e-13 at worst.
-  EXPECT_NEAR(least / 3.7, 1.0, 1e-13);
-  EXPECT_NEAR(most / 3.7, 1.0, 1e-13);
-  for (int t = 0; t < 3; ++t) EXPECT_NEAR(tracer_content(*s.solver, s.state, t) / before[t], 1.0, 1e-14) << t;
+  EXPECT_NEAR(least / 3.7, 1.0, round_off(1e-13));
+  EXPECT_NEAR(most / 3.7, 1.0, round_off(1e-13));
+  for (int t = 0; t < 3; ++t)
+    EXPECT_NEAR(tracer_content(*s.solver, s.state, t) / before[t], 1.0, round_off(1e-14)) << t;
   EXPECT_GT(steps, 300);
 }
 
@@ -47,12 +49,12 @@ TEST_P(TracerIntegrators, KeepConstantsAndContents) {
   for (int k = 0; k < steps; ++k) integrator->step(*s.solver, s.state, dt);
   const auto [least, most] = range_of(s.means(0));
   if (integrator->traits().carries_tracers) {
-    EXPECT_NEAR(least / 0.7, 1.0, 1e-13);  // a thousand stages at most, a rounding each
-    EXPECT_NEAR(most / 0.7, 1.0, 1e-13);
+    EXPECT_NEAR(least / 0.7, 1.0, round_off(1e-13));  // a thousand stages at most, a rounding each
+    EXPECT_NEAR(most / 0.7, 1.0, round_off(1e-13));
   } else {
     EXPECT_GT(most - least, 1e-6);  // what the trait says: in its stages mass moves implicitly, tracers do not
   }
-  EXPECT_NEAR(tracer_content(*s.solver, s.state, 1) / before, 1.0, 1e-14);
+  EXPECT_NEAR(tracer_content(*s.solver, s.state, 1) / before, 1.0, round_off(1e-14));
 }
 
 class TracerOrders : public ::testing::TestWithParam<int> {};
@@ -95,8 +97,8 @@ TEST_P(TracerOrders, ConstantStaysConstantOverRoughOrography) {
   EXPECT_GT(change, 0.05);  // the flow was not steady
   for (int t = 0; t < 3; ++t) {
     const auto [least, most] = range_of(tracer_means(solver, state, t));
-    EXPECT_NEAR(least / 0.3, 1.0, 1e-13) << t;  // as above: 600 roundings
-    EXPECT_NEAR(most / 0.3, 1.0, 1e-13) << t;
+    EXPECT_NEAR(least / 0.3, 1.0, round_off(1e-13)) << t;  // as above: 600 roundings
+    EXPECT_NEAR(most / 0.3, 1.0, round_off(1e-13)) << t;
   }
 }
 
@@ -110,8 +112,8 @@ TEST(Tracer, AddedMassCarriesTheCellsMixingRatio) {
   s.solver->set_forcing(correction_forcing(*s.solver, s.state, tendency));
   s.run(6 * 3600.0);
   const auto [least, most] = range_of(s.means(0));
-  EXPECT_NEAR(least, 2.0, 1e-13);
-  EXPECT_NEAR(most, 2.0, 1e-13);
+  EXPECT_NEAR(least, 2.0, round_off(1e-13));
+  EXPECT_NEAR(most, 2.0, round_off(1e-13));
 }
 
 TEST(Tracer, LeavesTheFlowAlone) {
