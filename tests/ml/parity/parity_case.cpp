@@ -37,24 +37,19 @@ void write_case(const std::filesystem::path& folder, const std::string& backend)
 
   std::vector<Sample> batch;
   for (int k = 0; k < samples; ++k) batch.push_back(testing::synthetic_sample(k));
-  const BatchLayout layout(grid, testing::static_fields(), 5, spec.outputs);
-  const Normaliser normaliser = testing::normaliser_of(batch);
-  std::vector<std::vector<float>> targets(samples);
-  for (int k = 0; k < samples; ++k) {
-    const std::string problem = layout.gather(
-        batch[k], normaliser, network.input() + k * cells * network.input_stride(), network.input_stride(), targets[k]);
-    if (!problem.empty()) throw RunError(problem);
-  }
+  BatchLayout layout(grid, testing::static_fields(), 5, spec.outputs);
+  layout.set_normaliser(testing::normaliser_of(batch));
+  layout.stage(testing::pointers(batch, 0, batch.size()));
+  layout.write_statics(samples, network.input_stride(), network.input());
+  std::int64_t not_finite = 0;
+  layout.gather(0, samples, network.input_stride(), network.input(), &not_finite);
+  if (not_finite) throw RunError("the batch is not finite");
   network.forward();
-  double loss = 0;
-  std::vector<double> errors;
   const double scale = 1.0 / (samples * spec.outputs);
-  for (int k = 0; k < samples; ++k) {
-    const std::size_t at = k * cells * network.output_stride();
-    layout.squared_error(network.output() + at, network.output_stride(), targets[k], scale, errors,
-                         backward.output_gradient() + at);
-    for (double e : errors) loss += scale * e;
-  }
+  const MemoryBuffer<double>& errors = layout.errors(0, samples, 1, network.output_stride(), network.output(), scale,
+                                                     samples, backward.output_gradient());
+  double loss = 0;
+  for (int k = 0; k < samples; ++k) loss += scale * errors.data()[k];
   std::vector<float> gradient(graph.parameters(), 0.0f), input, target, output, weight;
   backward.backward(gradient.data());
 
@@ -64,7 +59,17 @@ void write_case(const std::filesystem::path& folder, const std::string& backend)
     input.insert(input.end(), x, x + spec.inputs);
     output.insert(output.end(), y, y + spec.outputs);
   }
-  for (const auto& t : targets) target.insert(target.end(), t.begin(), t.end());
+  const Normaliser normaliser = testing::normaliser_of(batch);
+  for (const Sample& s : batch) {
+    std::vector<std::vector<float>> fields;
+    for (int v = 0; v < spec.outputs; ++v) {
+      const std::vector<float> field(s.target.begin() + v * cells, s.target.begin() + (v + 1) * cells);
+      fields.push_back(tiles_from_global(grid, field, 0, grid.tile_count()));
+    }
+    for (std::size_t cell = 0; cell < cells; ++cell)
+      for (int v = 0; v < spec.outputs; ++v)
+        target.push_back(static_cast<float>(fields[v][cell] / normaliser.target_std[v]));
+  }
   const std::vector<double> areas = tiles_from_global(grid, layout.statics().area, 0, grid.tile_count());
   double total = 0;
   for (double a : areas) total += a;
