@@ -91,7 +91,9 @@ class Bench {
     if (a_.batch % ranks_ != 0) throw InputError("the batch does not divide by the ranks");
     for (int k = 0; k < a_.batch / ranks_; ++k) samples_.push_back(testing::synthetic_sample(k, a_.n));
     batch_ = testing::pointers(samples_, 0, samples_.size());
-    trainer_ = std::make_unique<Trainer>(a_.spec(), TrainerOptions{}, statics_, MPI_COMM_WORLD, "onednn");
+    TrainerOptions options;
+    options.precision = a_.precision;
+    trainer_ = std::make_unique<Trainer>(a_.spec(), options, statics_, MPI_COMM_WORLD, "onednn");
     NormaliserStatistics statistics(statics_.area, 5, 4);
     for (const Sample& s : samples_) statistics.add(s);
     trainer_->set_normaliser(statistics.finish(1.5));

@@ -82,8 +82,10 @@ INSTANTIATE_TEST_SUITE_P(
                       ConvolutionShape{{2, 8, 8, 3, 16, 16, 16, 16, 2}, Activation::capped_leaky_relu},
                       ConvolutionShape{{6, 24, 24, 1, 16, 4, 16, 16}, Activation::linear}));
 
-// Every layer rounds its activations and weights to a relative 2^-9 at random, on eleven layers forward and as many
-// backward: sqrt(44) 2^-9 is 1.3 % of a block's gradient, in the root mean square. Twice that is let pass.
+// Rounding to a relative 2^-9 lets an activation change branch in about one of 600 cells of each layer, and the slope
+// there then differs by 0.9: 4 % of a block's gradient in the root mean square, 12 % after eleven layers (a tenth is
+// found). The output gradient is noise here, so nothing averages out. A fifth is let pass; a mistake leaves more than
+// one.
 TEST(UnetBfloat16, GradientStaysNearSinglePrecision) {
   auto fast = onednn();
   if (!fast) GTEST_SKIP() << "the processor does not compute with 16 bits";
@@ -113,7 +115,7 @@ TEST(UnetBfloat16, GradientStaysNearSinglePrecision) {
       difference += std::pow(static_cast<double>(coarse[k]) - exact[k], 2);
       magnitude += std::pow(static_cast<double>(exact[k]), 2);
     }
-    EXPECT_LT(std::sqrt(difference / magnitude), 0.026) << block.name;
+    EXPECT_LT(std::sqrt(difference / magnitude), 0.2) << block.name;
     EXPECT_GT(difference, 0) << block.name << ": not computed with 16 bits";
   }
 }
