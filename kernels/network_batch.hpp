@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
+#include "kernels/exact_sums.hpp"
 #include "kernels/panel_turns.hpp"
-#include "kernels/types.hpp"
 
 namespace tramontane {
 
@@ -34,19 +34,26 @@ template <class Space, class Scalar>
 void gather_samples(const BatchTables& tables, int samples, const SampleFields* fields, int stride, Scalar* input,
                     std::int64_t* not_finite) {
   const BatchTables t = tables;
+  constexpr int block =
+      static_cast<int>(kElementsAThread<Space>);  // of cells: a division a cell would cost as much again
+  const int blocks = (t.cells + block - 1) / block;
   Kokkos::parallel_for(
-      "gather_samples", Kokkos::RangePolicy<Space>(0, static_cast<long>(samples) * t.cells),
-      KOKKOS_LAMBDA(const long index) {
-        const int cell = static_cast<int>(index % t.cells);
-        const float* from = fields[index / t.cells].input + t.global_cell[cell];
-        Scalar* to = input + index * stride;
-        bool finite = true;
-        for (int v = 0; v < t.inputs; ++v) {
-          const float value = (from[static_cast<std::size_t>(v) * t.cells] - t.input_mean[v]) * t.input_inverse[v];
-          finite = finite && value - value == 0.0f;
-          to[v] = static_cast<Scalar>(value);
+      "gather_samples", Kokkos::RangePolicy<Space>(0, samples * blocks), KOKKOS_LAMBDA(const int index) {
+        const int sample = index / blocks, from = index % blocks * block,
+                  to = from + block < t.cells ? from + block : t.cells;
+        const std::size_t field = t.cells;
+        const float* __restrict__ fields_in = fields[sample].input;
+        Scalar* __restrict__ x = input + (sample * field + from) * stride;
+        int bad = 0;
+        for (int cell = from; cell < to; ++cell, x += stride) {
+          const float* raw = fields_in + t.global_cell[cell];
+          for (int v = 0; v < t.inputs; ++v) {
+            const float value = (raw[v * field] - t.input_mean[v]) * t.input_inverse[v];
+            bad |= value - value == 0.0f ? 0 : 1;
+            x[v] = static_cast<Scalar>(value);
+          }
         }
-        if (!finite) *not_finite = 1;
+        if (bad) *not_finite = 1;
       });
 }
 
@@ -87,40 +94,45 @@ void squared_errors(const BatchTables& tables, int samples, const SampleFields* 
   const BatchTables t = tables;
   const LossOutput<Scalar> out = output;
   const int capacity = out.gradient ? out.capacity : samples;
+  constexpr int block = static_cast<int>(kElementsAThread<Space>);
+  const int blocks = (t.cells + block - 1) / block;
   Kokkos::parallel_for(
-      "squared_errors", Kokkos::RangePolicy<Space>(0, static_cast<long>(capacity) * t.cells),
-      KOKKOS_LAMBDA(const long index) {
-        const long sample = index / t.cells;
-        const int cell = static_cast<int>(index % t.cells);
-        if (sample >= samples) {
-          for (int v = 0; v < t.targets; ++v) out.gradient[index * stride + v] = static_cast<Scalar>(Number(0));
-          return;
+      "squared_errors", Kokkos::RangePolicy<Space>(0, capacity * blocks), KOKKOS_LAMBDA(const int index) {
+        const int sample = index / blocks, from = index % blocks * block,
+                  to = from + block < t.cells ? from + block : t.cells;
+        const std::size_t field = t.cells;
+        for (int cell = from; cell < to; ++cell) {
+          const std::size_t at = (sample * field + cell) * stride;
+          if (sample >= samples) {
+            for (int v = 0; v < t.targets; ++v) out.gradient[at + v] = static_cast<Scalar>(Number(0));
+            continue;
+          }
+          const float* axes = t.axes ? t.axes + static_cast<std::size_t>(cell) * 6 : nullptr;
+          Number y[kMostTargets];
+          for (int v = 0; v < t.targets; ++v) y[v] = prediction ? static_cast<Number>(prediction[at + v]) : Number(0);
+          if (axes) vector_to_cartesian<Number>(axes, y[t.vector], y[t.vector + 1], y + t.vector);
+          const float* target = fields[sample].target + t.global_cell[cell];
+          const double weight = t.weight[cell];
+          double sum = 0;
+          for (int v = 0; v < t.targets; ++v) {
+            const double error =
+                static_cast<double>(y[v]) - static_cast<double>(target[v * field] * t.target_inverse[v]);
+            y[v] = static_cast<Number>(out.scale * 2 * weight * error);
+            const double squared = weight * error * error;
+            sum += squared;
+            if (out.planes > 1)
+              out.errors[(static_cast<std::size_t>(sample) * out.planes + v) * field + cell] = squared;
+          }
+          if (out.planes == 1) out.errors[sample * field + cell] = sum;
+          if (!out.gradient) continue;
+          if (axes) {
+            const Number gx = y[t.vector], gy = y[t.vector + 1], gz = y[t.vector + 2];
+            y[t.vector] = component_along(axes, gx, gy, gz);
+            y[t.vector + 1] = component_along(axes + 3, gx, gy, gz);
+            y[t.vector + 2] = Number(0);
+          }
+          for (int v = 0; v < t.targets; ++v) out.gradient[at + v] = static_cast<Scalar>(y[v]);
         }
-        const float* axes = t.axes ? t.axes + static_cast<std::size_t>(cell) * 6 : nullptr;
-        Number y[kMostTargets];
-        for (int v = 0; v < t.targets; ++v)
-          y[v] = prediction ? static_cast<Number>(prediction[index * stride + v]) : Number(0);
-        if (axes) vector_to_cartesian<Number>(axes, y[t.vector], y[t.vector + 1], y + t.vector);
-        const float* target = fields[sample].target + t.global_cell[cell];
-        const double weight = t.weight[cell];
-        double sum = 0;
-        for (int v = 0; v < t.targets; ++v) {
-          const double error = static_cast<double>(y[v]) -
-                               static_cast<double>(target[static_cast<std::size_t>(v) * t.cells] * t.target_inverse[v]);
-          y[v] = static_cast<Number>(out.scale * 2 * weight * error);
-          const double squared = weight * error * error;
-          sum += squared;
-          if (out.planes > 1) out.errors[(sample * out.planes + v) * t.cells + cell] = squared;
-        }
-        if (out.planes == 1) out.errors[index] = sum;
-        if (!out.gradient) return;
-        if (axes) {
-          const Number gx = y[t.vector], gy = y[t.vector + 1], gz = y[t.vector + 2];
-          y[t.vector] = component_along(axes, gx, gy, gz);
-          y[t.vector + 1] = component_along(axes + 3, gx, gy, gz);
-          y[t.vector + 2] = Number(0);
-        }
-        for (int v = 0; v < t.targets; ++v) out.gradient[index * stride + v] = static_cast<Scalar>(y[v]);
       });
 }
 

@@ -4,8 +4,7 @@
 #include <Kokkos_Core.hpp>
 #include <array>
 
-#include "kernels/multiply_add.hpp"
-#include "kernels/types.hpp"
+#include "kernels/packs.hpp"
 
 namespace tramontane {
 
@@ -87,46 +86,73 @@ struct Reconstruction {
     }
   }
 
+  /// Values at the Gauss points in ascending order; V: T or a pack of them.
+  template <class V>
   struct Points {
-    T first, second;  ///< at the Gauss points in ascending order
+    V first, second;
   };
   /// Values at a cell's Gauss points; at(k), k = 0..Order-1, are the averages from the leftmost cell on.
   template <class At>
-  KOKKOS_FORCEINLINE_FUNCTION Points values(const At& at) const {
-    T even = value_even[0] * at(reach), odd = 0;
-    TRAMONTANE_UNROLL
-    for (int k = 1; k <= reach; ++k) {
-      even = multiply_add(value_even[k], at(reach + k) + at(reach - k), even);
-      odd = multiply_add(value_odd[k], at(reach + k) - at(reach - k), odd);
-    }
-    return {even - odd, even + odd};
+  KOKKOS_FORCEINLINE_FUNCTION auto values(const At& at) const {
+    const auto part = even_and_odd(value_even, value_odd, at);
+    return Points<decltype(part.even)>{part.even - part.odd, part.even + part.odd};
   }
   /// Derivatives per cell width there.
   template <class At>
-  KOKKOS_FORCEINLINE_FUNCTION Points slopes(const At& at) const {
-    T even = slope_even[0] * at(reach), odd = 0;
-    TRAMONTANE_UNROLL
-    for (int k = 1; k <= reach; ++k) {
-      even = multiply_add(slope_even[k], at(reach + k) + at(reach - k), even);
-      odd = multiply_add(slope_odd[k], at(reach + k) - at(reach - k), odd);
-    }
-    return {odd - even, odd + even};
+  KOKKOS_FORCEINLINE_FUNCTION auto slopes(const At& at) const {
+    const auto part = even_and_odd(slope_even, slope_odd, at);
+    return Points<decltype(part.even)>{part.odd - part.even, part.odd + part.even};
   }
 
+  template <class V>
   struct Sides {
-    T left, right;
+    V left, right;
   };
   /// Upwind values on the two sides of a face; at(k), k = 0..Order, are the averages from the leftmost cell on, the
   /// face between k = reach and k = reach + 1.
   template <class At>
-  KOKKOS_FORCEINLINE_FUNCTION Sides sides(const At& at) const {
-    T mean = face_mean[0] * (at(reach) + at(reach + 1)), jump = face_jump[0] * (at(reach) - at(reach + 1));
+  KOKKOS_FORCEINLINE_FUNCTION auto sides(const At& at) const {
+    const auto average = take<Order + 1>(at);
+    const auto& q = average.cell;
+    auto mean = face_mean[0] * (q[reach] + q[reach + 1]), jump = face_jump[0] * (q[reach] - q[reach + 1]);
     TRAMONTANE_UNROLL
     for (int k = 1; k <= reach; ++k) {
-      mean = multiply_add(face_mean[k], at(reach - k) + at(reach + 1 + k), mean);
-      jump = multiply_add(face_jump[k], at(reach - k) - at(reach + 1 + k), jump);
+      mean = multiply_add(face_mean[k], q[reach - k] + q[reach + 1 + k], mean);
+      jump = multiply_add(face_jump[k], q[reach - k] - q[reach + 1 + k], jump);
     }
-    return {mean + jump, mean - jump};
+    return Sides<decltype(mean)>{mean + jump, mean - jump};
+  }
+
+ private:
+  /// Averages of Count cells. Read once and kept: compilers else read each for the sum and for the difference, and what
+  /// limits a kernel is reads that straddle two cache lines (docs/design/performance.md).
+  template <int Count, class V>
+  struct Averages {
+    V cell[Count];
+  };
+  template <int Count, class At>
+  KOKKOS_FORCEINLINE_FUNCTION static auto take(const At& at) {
+    Averages<Count, std::decay_t<decltype(at(0))>> q;
+    TRAMONTANE_UNROLL
+    for (int k = 0; k < Count; ++k) q.cell[k] = at(k);
+    return q;
+  }
+  template <class V>
+  struct Parts {
+    V even, odd;
+  };
+  template <class At>
+  KOKKOS_FORCEINLINE_FUNCTION auto even_and_odd(const T* of_even, const T* of_odd, const At& at) const {
+    const auto average = take<Order>(at);
+    const auto& q = average.cell;
+    auto odd = of_odd[1] * (q[reach + 1] - q[reach - 1]);
+    auto even = multiply_add(of_even[1], q[reach + 1] + q[reach - 1], of_even[0] * q[reach]);
+    TRAMONTANE_UNROLL
+    for (int k = 2; k <= reach; ++k) {
+      even = multiply_add(of_even[k], q[reach + k] + q[reach - k], even);
+      odd = multiply_add(of_odd[k], q[reach + k] - q[reach - k], odd);
+    }
+    return Parts<decltype(even)>{even, odd};
   }
 };
 

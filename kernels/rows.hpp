@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "kernels/types.hpp"
+#include "kernels/packs.hpp"
 
 namespace tramontane {
 
@@ -70,6 +70,41 @@ template <class Body>
 KOKKOS_FORCEINLINE_FUNCTION void simd_for(const RowMember&, int begin, int end, const Body& body) {
 #pragma omp simd
   for (int i = begin; i < end; ++i) body(i);
+}
+
+#endif
+
+#if defined(TRAMONTANE_HAS_PACKS)
+
+/// A row by packs. Its body is written once, `[&](auto i) { store(out, i, load(q, i + 1) - load(q, i)); }`, and
+/// compiled for packs and for single numbers: unlike simd_for the vector code does not hang on what the compiler's
+/// vectoriser makes of a long body (docs/design/performance.md). The last pack overlaps the one before it where the row
+/// is no multiple of kPack, so a body must not read what it writes; pack_for_once goes through what is left one by one
+/// instead. As in simd_for there is no barrier.
+template <class Body>
+KOKKOS_FORCEINLINE_FUNCTION void pack_for(const RowMember&, int begin, int end, const Body& body) {
+  if (end - begin < kPack) {
+    for (int i = begin; i < end; ++i) body(i);
+    return;
+  }
+  for (int i = begin; i < end; i += kPack) body(PackIndex{i + kPack <= end ? i : end - kPack});
+}
+template <class Body>
+KOKKOS_FORCEINLINE_FUNCTION void pack_for_once(const RowMember&, int begin, int end, const Body& body) {
+  int i = begin;
+  for (; i + kPack <= end; i += kPack) body(PackIndex{i});
+  for (; i < end; ++i) body(i);
+}
+
+#else
+
+template <class Body>
+KOKKOS_FORCEINLINE_FUNCTION void pack_for(const RowMember& team, int begin, int end, const Body& body) {
+  simd_for(team, begin, end, body);
+}
+template <class Body>
+KOKKOS_FORCEINLINE_FUNCTION void pack_for_once(const RowMember& team, int begin, int end, const Body& body) {
+  simd_for(team, begin, end, body);
 }
 
 #endif

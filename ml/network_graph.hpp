@@ -60,6 +60,9 @@ struct NetworkNode {
   int first_block = 0, block_count = 0;  ///< its part of NetworkGraph::blocks
 };
 
+/// Fewest channels of a group that is normalised: of two, only the sign of their difference would be left.
+inline constexpr int kLeastGroup = 4;
+
 enum class InitialValues { he, zero, one };
 
 /// A contiguous part of the flat parameter buffer, such as the weights (kernel, kernel, in, out) or the bias (out) of

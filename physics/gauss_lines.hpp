@@ -16,16 +16,16 @@ static_assert(kHalo >= kCentredReach);
 template <class At>
 KOKKOS_FORCEINLINE_FUNCTION auto centred_face_value(const At& at) {
   using T = std::decay_t<decltype(at(0))>;
-  return multiply_add(
-      T(1.0 / 60), at(0) + at(5), multiply_add(T(-8.0 / 60), at(1) + at(4), T(37.0 / 60) * (at(2) + at(3))));
+  return multiply_add(T(1.0 / 60), at(0) + at(5),
+                      multiply_add(T(-8.0 / 60), at(1) + at(4), T(37.0 / 60) * (at(2) + at(3))));
 }
 
 /// Slope there, per cell width: sixth order.
 template <class At>
 KOKKOS_FORCEINLINE_FUNCTION auto centred_face_slope(const At& at) {
   using T = std::decay_t<decltype(at(0))>;
-  return multiply_add(
-      T(2.0 / 180), at(5) - at(0), multiply_add(T(-25.0 / 180), at(4) - at(1), T(245.0 / 180) * (at(3) - at(2))));
+  return multiply_add(T(2.0 / 180), at(5) - at(0),
+                      multiply_add(T(-25.0 / 180), at(4) - at(1), T(245.0 / 180) * (at(3) - at(2))));
 }
 
 /// Where a tile lies in the metric tables of its panel, for capture by kernels.
@@ -41,8 +41,8 @@ struct TilePosition {
 };
 
 /// Per panel angle: covariant velocity along a face, and the flux through it, from contravariant components (across,
-/// along). With x the tangent of the face's fixed angle, y that of its Gauss point: xx = 1 + x^2, yy = 1 + y^2, xy = x y,
-/// inverse_delta = 1 / sqrt(1 + x^2 + y^2). Symmetric in the two directions.
+/// along). With x the tangent of the face's fixed angle, y that of its Gauss point: xx = 1 + x^2, yy = 1 + y^2, xy = x
+/// y, inverse_delta = 1 / sqrt(1 + x^2 + y^2). Symmetric in the two directions.
 template <class T>
 struct FaceVelocity {
   T along, flux;

@@ -9,7 +9,8 @@ namespace tramontane {
 
 namespace {
 
-/// Columns of a strip before the one that belongs to the tile's first cell, and blocks of ghosts start this many before.
+/// Columns of a strip before the one that belongs to the tile's first cell, and blocks of ghosts start this many
+/// before.
 constexpr int kMargin = 16;
 constexpr int kLead = 8;
 constexpr int kKinds = 3;
@@ -20,8 +21,8 @@ struct GhostWeights {
   std::vector<double> weight[kKinds];
 };
 
-/// Ghost `depth` cells beyond the east side of panel 0, at `along` of it; its neighbour there is panel 1, whose alpha is
-/// the same coordinate and whose beta runs the same way. All other sides are mirror images.
+/// Ghost `depth` cells beyond the east side of panel 0, at `along` of it; its neighbour there is panel 1, whose alpha
+/// is the same coordinate and whose beta runs the same way. All other sides are mirror images.
 template <int Rows, int Along>
 GhostWeights interpolate_ghost(const Grid& grid, int depth, int along) {
   constexpr int panel = 0, neighbour = 1;
@@ -49,8 +50,7 @@ GhostWeights interpolate_ghost(const Grid& grid, int depth, int along) {
                                    to_contravariant(to_vector({0, 1}, there), here).beta};
       for (int kind = 0; kind < kKinds; ++kind)
         for (int l = 0; l < Rows; ++l)
-          for (int k = 0; k < Along; ++k)
-            out.weight[kind][l * Along + k] += scale * part[kind] * across[l] * beside[k];
+          for (int k = 0; k < Along; ++k) out.weight[kind][l * Along + k] += scale * part[kind] * across[l] * beside[k];
     }
   return out;
 }
@@ -237,8 +237,8 @@ GhostCells::GhostCells(std::shared_ptr<const Grid> grid, MPI_Comm comm, int leve
       remote_targets.push_back(targets[k]);
     }
   }
-  exchange_ = std::make_unique<PointExchange>(comm, remote, owner, slot, levels * variables, deadline_seconds,
-                                              remote_targets);
+  exchange_ =
+      std::make_unique<PointExchange>(comm, remote, owner, slot, levels * variables, deadline_seconds, remote_targets);
 
   const auto to_device = [](auto& view, const std::string& name, const auto& list) {
     view = std::decay_t<decltype(view)>(name, list.size());

@@ -11,19 +11,22 @@ namespace tramontane {
 
 /// What a GhostCells fills, and how.
 struct GhostOptions {
-  int width = 0;             ///< innermost rings that are filled; 0: max(3, (order + 1)/2)
-  bool has_vector = true;    ///< variables 1 and 2 are the components of a vector; else all variables are scalars
-  int degree_along = 4;      ///< of the polynomials along the edge: 4, or 6 for terms that take two derivatives
+  int width = 0;           ///< innermost rings that are filled; 0: max(3, (order + 1)/2)
+  bool has_vector = true;  ///< variables 1 and 2 are the components of a vector; else all variables are scalars
+  int degree_along = 4;    ///< of the polynomials along the edge: 4, or 6 for terms that take two derivatives
 };
 
 /// A ghost cell beyond a panel's edge lies, in the panel's extended angles, on the ground of another panel. Its average
 /// is the Gauss quadrature over the ghost cell of the owner panel's polynomial: five by five (or seven by seven) cells
-/// of the owner's interior, tensor product, momentum turned into the ghost's basis at each quadrature point. All of that
-/// is linear and is tabulated once as weights; constants (of geopotential) are reproduced to round-off. The cells beyond
-/// a cube corner lie on the ground of a panel too and take the same path. See docs/design/solver.md.
+/// of the owner's interior, tensor product, momentum turned into the ghost's basis at each quadrature point. All of
+/// that is linear and is tabulated once as weights; constants (of geopotential) are reproduced to round-off. The cells
+/// beyond a cube corner lie on the ground of a panel too and take the same path. See docs/design/solver.md.
 ///
-/// Polynomials are quartic whatever the order of the reconstruction: of degree six, one-sided at the edge, they amplify
-/// what is rough so much that ghost cells over random heights of 1500 m lose their ground, and viscosity its stability.
+/// Polynomials are quartic whatever the order of the reconstruction: of degree six in both directions, one-sided at the
+/// edge, they amplify what is rough so much that ghost cells over random heights of 1500 m lose their ground, and
+/// viscosity its stability. Along the edge alone, where stencils are centred but near corners, degree six is sound, and
+/// makes ghost values of sixth order: across the edge a ghost cell lies in one row of the neighbour's, whose mean every
+/// polynomial keeps, so what the quartic gets wrong there has mean zero and counts an order less.
 ///
 /// By the cube's symmetry one table serves all sides of all panels, once depth is counted outward from the edge, the
 /// along-edge index runs as the own panel's, and momentum is split into (outward, along): the angle across the edge is
@@ -49,10 +52,10 @@ class GhostCells {
   /// The side of a tile that lies on a panel edge.
   struct Segment {
     int tile, side;
-    int table;             ///< position of the tile along the edge, which selects the weights
-    int first[kHalo];      ///< positions along the side, relative to the tile, that are filled at each depth
-    int last[kHalo];       ///< one past the last
-    bool alpha_is_normal;  ///< the neighbour's alpha crosses the edge
+    int table;                     ///< position of the tile along the edge, which selects the weights
+    int first[kHalo];              ///< positions along the side, relative to the tile, that are filled at each depth
+    int last[kHalo];               ///< one past the last
+    bool alpha_is_normal;          ///< the neighbour's alpha crosses the edge
     Real normal_sign, along_sign;  ///< from the neighbour's components to (outward, along)
   };
   /// Neighbouring cells of this rank that become a row of a strip (segment >= 0) or of ghosts of another tile (-1).
@@ -82,9 +85,9 @@ class GhostCells {
   std::unique_ptr<PointExchange> exchange_;
   View<Segment*> segments_;
   View<Run*> runs_;
-  View<Real*****> strips_;   ///< (segment, level, variable, row from the edge, column): the neighbour's cells
-  View<Block***> blocks_;    ///< (table, depth, block)
-  View<Real*> weights_;      ///< per block: (kind, row, m, lane), kinds: scalar, along of outward, along of along
+  View<Real*****> strips_;  ///< (segment, level, variable, row from the edge, column): the neighbour's cells
+  View<Block***> blocks_;   ///< (table, depth, block)
+  View<Real*> weights_;     ///< per block: (kind, row, m, lane), kinds: scalar, along of outward, along of along
   std::vector<Block> block_list_;
   std::vector<Real> weight_list_;
 };

@@ -89,8 +89,9 @@ void Grid::tabulate_faces() {
     FaceMetric& face = across_alpha ? alpha_faces_ : beta_faces_;
     const int rows = across_alpha ? n() : n() + 1, columns = across_alpha ? n() + 1 : n();
     for (View<Real***>* table : {&face.inverse_left, &face.inverse_right, &face.inverse_delta})
-      *table = View<Real***>("face metric", kGaussPoints, rows, columns);
-    for (View<Real**>* table : {&face.shift_n, &face.shift_t}) *table = View<Real**>("face metric", rows, columns);
+      *table = View<Real***>("face metric", kGaussPoints, rows, padded_row(columns));
+    for (View<Real**>* table : {&face.shift_n, &face.shift_t})
+      *table = View<Real**>("face metric", rows, padded_row(columns));
     auto left = Kokkos::create_mirror_view(face.inverse_left), right = Kokkos::create_mirror_view(face.inverse_right),
          inverse_delta = Kokkos::create_mirror_view(face.inverse_delta);
     auto shift_n = Kokkos::create_mirror_view(face.shift_n), shift_t = Kokkos::create_mirror_view(face.shift_t);

@@ -33,12 +33,12 @@ ShallowWater::ShallowWater(std::shared_ptr<const Grid> grid, MPI_Comm comm, cons
   }
   const int levels = options_.levels, halo = grid_->order() / 2 + 1;
   constexpr int lines = kPrognostic * kGaussPoints;
-  beta_lines_ = View<Real*****>("beta lines", tiles, levels, lines, rows, columns + 2 * halo);
-  slope_lines_ = View<Real*****>("slope lines", tiles, levels, kGaussPoints, rows, columns + 2 * halo);
-  alpha_lines_ = View<Real*****>("alpha lines", tiles, levels, lines, rows + 2 * halo, columns);
-  alpha_flux_ = View<Real*****>("alpha flux", tiles, levels, kPrognostic, rows, columns + 1);
-  beta_flux_ = View<Real*****>("beta flux", tiles, levels, kPrognostic, rows + 1, columns);
-  source_ = View<Real*****>("momentum source", tiles, levels, 2, rows, columns);
+  beta_lines_ = View<Real*****>("beta lines", tiles, levels, lines, rows, padded_row(columns + 2 * halo));
+  slope_lines_ = View<Real*****>("slope lines", tiles, levels, kGaussPoints, rows, padded_row(columns + 2 * halo));
+  alpha_lines_ = View<Real*****>("alpha lines", tiles, levels, lines, rows + 2 * halo, padded_row(columns));
+  alpha_flux_ = View<Real*****>("alpha flux", tiles, levels, kPrognostic, rows, padded_row(columns + 1));
+  beta_flux_ = View<Real*****>("beta flux", tiles, levels, kPrognostic, rows + 1, padded_row(columns));
+  source_ = View<Real*****>("momentum source", tiles, levels, 2, rows, padded_row(columns));
   edge_flux_ = View<Real***>("edge flux", levels * kPrognostic, edges_.segment_count(), grid_->tile_cells());
   next_ = make_state("next state");
   tabulate_edges();
@@ -68,7 +68,7 @@ void ShallowWater::interpolate_orography() {
   constexpr int reach = Reconstruction<Order>::reach;
   const int tiles = grid_->tile_count(), size = grid_->tile_cells();
   bottom_ = View<Real***>("bottom", tiles, size, size);
-  alpha_bottom_ = View<Real****>("orography at alpha faces", tiles, kGaussPoints, size, size + 1);
+  alpha_bottom_ = View<Real****>("orography at alpha faces", tiles, kGaussPoints, size, padded_row(size + 1));
   beta_bottom_ = View<Real****>("orography at beta faces", tiles, kGaussPoints, size + 1, size);
   volume_bottom_ = View<Real****>("orography at volume points", tiles, kGaussPoints * kGaussPoints, size, size);
 
@@ -187,11 +187,16 @@ void ShallowWater::interpolate_orography() {
 // What the kernels of panel edges need beside the geometry, from the face tables.
 void ShallowWater::tabulate_edges() {
   const int size = grid_->tile_cells();
+  edge_secant_ = View<Real*>("secant of the edge angles", grid_->n() + 1);
+  auto secant = Kokkos::create_mirror_view(edge_secant_);
   edge_table_ = View<Real**>("edge table", kEdgeTableRows, edges_.point_count());
   auto table = Kokkos::create_mirror_view(edge_table_);
   const auto segments = Kokkos::create_mirror_view_and_copy(HostSpace(), edges_.segments());
   const auto tangent = Kokkos::create_mirror_view_and_copy(HostSpace(), grid_->gauss_tangent());
   const auto edge_tangent = Kokkos::create_mirror_view_and_copy(HostSpace(), grid_->edge_tangent());
+  for (int k = 0; k <= grid_->n(); ++k)
+    secant(k) = std::sqrt(multiply_add(edge_tangent(k), edge_tangent(k), Real(1)));
+  Kokkos::deep_copy(edge_secant_, secant);
   struct {
     HostView<Real***> left, right, inverse_delta;
     HostView<Real**> shift_n, shift_t;

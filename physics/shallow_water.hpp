@@ -134,6 +134,7 @@ class ShallowWater {
 
   View<Real***> bottom_, ghosted_bottom_;
   View<Real****> alpha_bottom_, beta_bottom_, volume_bottom_;  ///< phi_s at face and volume Gauss points
+  View<Real*> edge_secant_;  ///< sqrt(1 + tan^2) of the angles of cell edges
   View<Real**> edge_table_;                                    ///< (EdgeTable row, point)
 
   // Work space of one region, indices relative to it; H = (order + 1) / 2.
@@ -142,7 +143,7 @@ class ShallowWater {
   View<Real*****> alpha_lines_;  ///< means along beta at alpha Gauss points (tile, level, 2*variable+g, j + H, i)
   View<Real*****> alpha_flux_;   ///< (tile, level, variable, j, face)
   View<Real*****> beta_flux_;    ///< (tile, level, variable, face, i)
-  View<Real*****> source_;       ///< momentum source, (tile, level, component, j, i)
+  View<Real*****> source_;       ///< momentum source of the south Gauss line, (tile, level, component, j, i)
   View<Real***> edge_flux_;      ///< (level * variable, segment, position), along the own axes' positive direction
   View<Real*****> forcing_;
   State next_;  ///< result of a stage that may not overwrite what its later regions still read

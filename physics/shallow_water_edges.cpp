@@ -99,8 +99,10 @@ void ShallowWater::edge_fluxes() {
           simd_for(team, 0, size, [&](int t) TRAMONTANE_INLINE_BODY {
             const Real depth_l = eta_left[t] + (reference - bottom[t]), depth_r = eta_right[t] + (reference - bottom[t]);
             const Real depth = Real(0.5) * (depth_l + depth_r);
-            const InterfaceState at_face = riemann_lmars(depth, Real(1) / depth, eta_left[t], eta_right[t],
-                                                      normal_left[t], normal_right[t], dissipation);
+            const Real velocity = Real(0.5) * (normal_left[t] + normal_right[t]);
+            const auto at_face = riemann_lmars(depth, Real(1) / depth, Real(0.5) * (eta_left[t] + eta_right[t]),
+                                               eta_left[t] - eta_right[t], velocity,
+                                               normal_left[t] - normal_right[t], dissipation);
             const bool from_left = at_face.velocity >= Real(0);
             const Real mass = flux_scale[t] * (at_face.velocity * (from_left ? depth_l : depth_r));
             const Real normal = mass * (from_left ? normal_left[t] : normal_right[t]);

@@ -6,6 +6,17 @@
 
 namespace tramontane {
 
+namespace {
+
+/// Rows of one Gauss point of a row of faces: lines of the state, metric, orography, mass flux for tracers or null.
+struct FaceRows {
+  Row e, a, b;
+  Row left, right, inverse_delta, bottom;
+  OutputRow mass;
+};
+
+}  // namespace
+
 // Means over alpha on the beta Gauss lines of every cell row, and over beta on the alpha Gauss lines: the first half of
 // the two-dimensional reconstruction, shared by fluxes and sources.
 template <int Order>
@@ -25,34 +36,31 @@ void ShallowWater::gauss_lines(const Region& region, const State& state) {
           Row q = &state(tile, level, v, state_row, region.i_begin - reach + kHalo);
           OutputRow first = &alpha_lines(local, level, 2 * v, row, 0);
           OutputRow second = &alpha_lines(local, level, 2 * v + 1, row, 0);
-          simd_for(team, 0, columns, [&](int i) TRAMONTANE_INLINE_BODY {
-            const auto at = [&](int k) { return q[i + k]; };
-            const auto points = w.values(at);
-            first[i] = points.first;
-            second[i] = points.second;
+          pack_for(team, 0, columns, [&](auto i) TRAMONTANE_INLINE_BODY {
+            const auto points = w.values([&](int k) { return load(q, i + k); });
+            store(first, i, points.first);
+            store(second, i, points.second);
           });
         }
         const int j = row - halo;
         if (j < 0 || j >= region.rows()) return;
+        OutputRow slope0 = &slope_lines(local, level, 0, j, 0), slope1 = &slope_lines(local, level, 1, j, 0);
         for (int v = 0; v < kPrognostic; ++v) {
           Row q = &state(tile, level, v, state_row - reach, region.i_begin - halo + kHalo);
           const int pitch = static_cast<int>(state.extent(4));
           OutputRow first = &beta_lines(local, level, 2 * v, j, 0);
           OutputRow second = &beta_lines(local, level, 2 * v + 1, j, 0);
-          simd_for(team, 0, columns + 2 * halo, [&](int i) TRAMONTANE_INLINE_BODY {
-            const auto at = [&](int k) { return q[i + k * pitch]; };
+          const bool with_slope = v == 0;
+          pack_for(team, 0, columns + 2 * halo, [&](auto i) TRAMONTANE_INLINE_BODY {
+            // The stencil's last row is read here for the first time.
+            const auto at = [&](int k) { return k == 2 * reach ? stream(q, i + k * pitch) : load(q, i + k * pitch); };
             const auto points = w.values(at);
-            first[i] = points.first;
-            second[i] = points.second;
-          });
-          if (v > 0) continue;
-          OutputRow slope0 = &slope_lines(local, level, 0, j, 0);
-          OutputRow slope1 = &slope_lines(local, level, 1, j, 0);
-          simd_for(team, 0, columns + 2 * halo, [&](int i) TRAMONTANE_INLINE_BODY {
-            const auto at = [&](int k) { return q[i + k * pitch]; };
-            const auto points = w.slopes(at);
-            slope0[i] = points.first;
-            slope1[i] = points.second;
+            store(first, i, points.first);
+            store(second, i, points.second);
+            if (!with_slope) return;
+            const auto slopes = w.slopes(at);
+            store(slope0, i, slopes.first);
+            store(slope1, i, slopes.second);
           });
         }
       });
@@ -66,6 +74,7 @@ void ShallowWater::alpha_fluxes(const Region& region) {
   const FaceMetric metric = grid_->alpha_faces();
   const auto gauss_tangent = grid_->gauss_tangent();
   const auto edge_tangent = grid_->edge_tangent();
+  const auto edge_secant = edge_secant_;
   const TileOrigin origin(*grid_);
   const Real reference = static_cast<Real>(options_.reference), dissipation = static_cast<Real>(options_.dissipation);
   const Reconstruction<Order> weights;
@@ -83,37 +92,45 @@ void ShallowWater::alpha_fluxes(const Region& region) {
         OutputRow out_e = &flux(local, level, 0, j, 0);
         OutputRow out_a = &flux(local, level, 1, j, 0);
         OutputRow out_b = &flux(local, level, 2, j, 0);
-        Row tangent = &edge_tangent(column);
+        Row tangent = &edge_tangent(column), secants = &edge_secant(column);
         Row shift_n = &metric.shift_n(row, column), shift_t = &metric.shift_t(row, column);
-        for (int g = 0; g < kGaussPoints; ++g) {
-          Row e = &lines(local, level, g, j, 0), a = &lines(local, level, 2 + g, j, 0),
-              b = &lines(local, level, 4 + g, j, 0);
-          Row left = &metric.inverse_left(g, row, column), right = &metric.inverse_right(g, row, column);
-          Row inverse_delta = &metric.inverse_delta(g, row, column);
-          Row h = &bottom(tile, g, region.j_begin + j, region.i_begin);
-          const Real y = gauss_tangent(g, row), yy = 1 + y * y;
-          const bool is_first = g == 0;  // a choice, not a factor: zero times what an earlier blow-up left is not zero
-          OutputRow mass = keep_mass ? &mass_flux(tile, level, g, region.j_begin + j, region.i_begin) : nullptr;
-          const auto flux_at = [&](int f) TRAMONTANE_INLINE_BODY {
-            const auto in = [&](Row q) { return [q, f](int k) { return q[f + k]; }; };
-            const auto at_e = w.sides(in(e)), at_a = w.sides(in(a)), at_b = w.sides(in(b));
+        const auto point = [&](int g) {
+          return FaceRows{&lines(local, level, g, j, 0),
+                          &lines(local, level, 2 + g, j, 0),
+                          &lines(local, level, 4 + g, j, 0),
+                          &metric.inverse_left(g, row, column),
+                          &metric.inverse_right(g, row, column),
+                          &metric.inverse_delta(g, row, column),
+                          &bottom(tile, g, region.j_begin + j, region.i_begin),
+                          keep_mass ? &mass_flux(tile, level, g, region.j_begin + j, region.i_begin) : nullptr};
+        };
+        const FaceRows south = point(0), north = point(1);
+        const Real y_south = gauss_tangent(0, row), y_north = gauss_tangent(1, row);
+        const auto flux_at = [&](auto f) TRAMONTANE_INLINE_BODY {
+          const auto x = load(tangent, f), secant = load(secants, f);
+          const auto through = [&](const FaceRows& p, Real y) TRAMONTANE_INLINE_BODY {
+            const auto in = [f](Row q) { return [q, f](int k) { return load(q, f + k); }; };
+            const auto e = w.sides(in(p.e)), a = w.sides(in(p.a)), b = w.sides(in(p.b));
+            const Real yy = 1 + y * y;
             // 1 / sqrt(G^aa) = sqrt(1 + X^2) / delta.
-            const Real secant = std::sqrt(multiply_add(tangent[f], tangent[f], Real(1)));
-            const Real d = inverse_delta[f], speed = secant * d;
-            const FaceFlux x =
-                face_flux({at_e.left, at_a.left, at_b.left}, {at_e.right, at_a.right, at_b.right},
-                          {left[f], right[f], yy * d * speed, speed, multiply_add(yy, d, shift_n[f]),
-                           multiply_add(tangent[f] * y, d, shift_t[f]), h[f]},
-                          reference, dissipation);
-            out_e[f] = (is_first ? Real(0) : out_e[f]) + Real(0.5) * x.e;
-            out_a[f] = (is_first ? Real(0) : out_a[f]) + Real(0.5) * x.normal;
-            out_b[f] = (is_first ? Real(0) : out_b[f]) + Real(0.5) * x.tangential;
-            if (keep_mass) mass[f] = x.e;
+            const auto d = stream(p.inverse_delta, f), speed = secant * d;
+            using T = std::decay_t<decltype(speed)>;
+            const auto z = face_flux(FaceState<T>{e.left, a.left, b.left}, FaceState<T>{e.right, a.right, b.right},
+                                     FacePoint<T>{stream(p.left, f), stream(p.right, f), yy * d * speed, speed,
+                                                  multiply_add(yy, d, stream(shift_n, f)),
+                                                  multiply_add(x * y, d, stream(shift_t, f)), stream(p.bottom, f)},
+                                     reference, dissipation);
+            if (keep_mass) store(p.mass, f, z.e);
+            return z;
           };
-          // A row's last face apart: the others are whole vectors.
-          simd_for(team, 0, columns, flux_at);
-          if (!last_on_edge) simd_for(team, columns, columns + 1, flux_at);
-        }
+          const auto first = through(south, y_south), second = through(north, y_north);
+          store(out_e, f, Real(0.5) * (first.e + second.e));
+          store(out_a, f, Real(0.5) * (first.normal + second.normal));
+          store(out_b, f, Real(0.5) * (first.tangential + second.tangential));
+        };
+        // A row's last face apart: the others are whole packs.
+        pack_for(team, 0, columns, flux_at);
+        if (!last_on_edge) pack_for(team, columns, columns + 1, flux_at);
         const auto clear = [&](int f) { out_e[f] = out_a[f] = out_b[f] = 0; };
         if (last_on_edge) simd_for(team, columns, columns + 1, clear);
         if (first_on_edge) simd_for(team, 0, 1, clear);
@@ -128,6 +145,7 @@ void ShallowWater::beta_fluxes(const Region& region) {
   const FaceMetric metric = grid_->beta_faces();
   const auto gauss_tangent = grid_->gauss_tangent();
   const auto edge_tangent = grid_->edge_tangent();
+  const auto edge_secant = edge_secant_;
   const TileOrigin origin(*grid_);
   const Real reference = static_cast<Real>(options_.reference), dissipation = static_cast<Real>(options_.dissipation);
   const Reconstruction<Order> weights;
@@ -148,39 +166,46 @@ void ShallowWater::beta_fluxes(const Region& region) {
           return;
         }
         Row shift_n = &metric.shift_n(row, column), shift_t = &metric.shift_t(row, column);
-        const Real y = edge_tangent(row), secant = std::sqrt(multiply_add(y, y, Real(1)));
+        const Real y = edge_tangent(row), secant = edge_secant(row);
         const int pitch = static_cast<int>(lines.extent(4));
-        for (int g = 0; g < kGaussPoints; ++g) {
-          Row e = &lines(local, level, g, face, 0), a = &lines(local, level, 2 + g, face, 0),
-              b = &lines(local, level, 4 + g, face, 0);
-          Row left = &metric.inverse_left(g, row, column), right = &metric.inverse_right(g, row, column);
-          Row inverse_delta = &metric.inverse_delta(g, row, column);
-          Row tangent = &gauss_tangent(g, column);
-          Row h = &bottom(tile, g, region.j_begin + face, region.i_begin);
-          const bool is_first = g == 0;  // a choice, not a factor: zero times what an earlier blow-up left is not zero
-          OutputRow mass = keep_mass ? &mass_flux(tile, level, g, region.j_begin + face, region.i_begin) : nullptr;
-          simd_for(team, 0, columns, [&](int i) TRAMONTANE_INLINE_BODY {
-            const auto in = [&](Row q) { return [q, i, pitch](int k) { return q[i + k * pitch]; }; };
-            const auto at_e = w.sides(in(e)), at_a = w.sides(in(a)), at_b = w.sides(in(b));
-            const Real x = tangent[i], xx = multiply_add(x, x, Real(1));
-            const Real d = inverse_delta[i], speed = secant * d;
-            const FaceFlux z =
-                face_flux({at_e.left, at_b.left, at_a.left}, {at_e.right, at_b.right, at_a.right},
-                          {left[i], right[i], xx * d * speed, speed, multiply_add(xx, d, shift_n[i]),
-                           multiply_add(x * y, d, shift_t[i]), h[i]},
-                          reference, dissipation);
-            out_e[i] = (is_first ? Real(0) : out_e[i]) + Real(0.5) * z.e;
-            out_a[i] = (is_first ? Real(0) : out_a[i]) + Real(0.5) * z.tangential;
-            out_b[i] = (is_first ? Real(0) : out_b[i]) + Real(0.5) * z.normal;
-            if (keep_mass) mass[i] = z.e;
-          });
-        }
+        const auto point = [&](int g) {
+          return FaceRows{&lines(local, level, g, face, 0),
+                          &lines(local, level, 2 + g, face, 0),
+                          &lines(local, level, 4 + g, face, 0),
+                          &metric.inverse_left(g, row, column),
+                          &metric.inverse_right(g, row, column),
+                          &metric.inverse_delta(g, row, column),
+                          &bottom(tile, g, region.j_begin + face, region.i_begin),
+                          keep_mass ? &mass_flux(tile, level, g, region.j_begin + face, region.i_begin) : nullptr};
+        };
+        const FaceRows west = point(0), east = point(1);
+        Row x_west = &gauss_tangent(0, column), x_east = &gauss_tangent(1, column);
+        pack_for(team, 0, columns, [&](auto i) TRAMONTANE_INLINE_BODY {
+          const auto through = [&](const FaceRows& p, Row tangent) TRAMONTANE_INLINE_BODY {
+            const auto in = [i, pitch](Row q) { return [q, i, pitch](int k) { return load(q, i + k * pitch); }; };
+            const auto e = w.sides(in(p.e)), a = w.sides(in(p.a)), b = w.sides(in(p.b));
+            const auto x = load(tangent, i), xx = multiply_add(x, x, Real(1));
+            const auto d = stream(p.inverse_delta, i), speed = secant * d;
+            using T = std::decay_t<decltype(speed)>;
+            const auto z = face_flux(FaceState<T>{e.left, b.left, a.left}, FaceState<T>{e.right, b.right, a.right},
+                                     FacePoint<T>{stream(p.left, i), stream(p.right, i), xx * d * speed, speed,
+                                                  multiply_add(xx, d, stream(shift_n, i)),
+                                                  multiply_add(x * y, d, stream(shift_t, i)), stream(p.bottom, i)},
+                                     reference, dissipation);
+            if (keep_mass) store(p.mass, i, z.e);
+            return z;
+          };
+          const auto first = through(west, x_west), second = through(east, x_east);
+          store(out_e, i, Real(0.5) * (first.e + second.e));
+          store(out_a, i, Real(0.5) * (first.tangential + second.tangential));
+          store(out_b, i, Real(0.5) * (first.normal + second.normal));
+        });
       });
 }
 
-#define TRAMONTANE_INSTANTIATE(Order)                                                  \
+#define TRAMONTANE_INSTANTIATE(Order)                                                       \
   template void ShallowWater::gauss_lines<Order>(const Region& region, const State& state); \
-  template void ShallowWater::alpha_fluxes<Order>(const Region& region);               \
+  template void ShallowWater::alpha_fluxes<Order>(const Region& region);                    \
   template void ShallowWater::beta_fluxes<Order>(const Region& region);
 TRAMONTANE_INSTANTIATE(3)
 TRAMONTANE_INSTANTIATE(5)

@@ -9,6 +9,18 @@ namespace tramontane {
 using Row = const Real* __restrict__;
 using OutputRow = Real* __restrict__;
 
+/// Reads a table or a state that comes from beyond the private cache, and asks for what is kAhead places further on:
+/// more rows are read side by side than a processor's own prefetchers follow. Rows lie one after the other, so that
+/// towards a row's end that is the next one's begin; past an array's end a request does no harm.
+inline constexpr int kAhead = 512 / static_cast<int>(sizeof(Real));
+KOKKOS_FORCEINLINE_FUNCTION Real stream(const Real* row, int i) { return row[i]; }
+#if defined(TRAMONTANE_HAS_PACKS)
+KOKKOS_FORCEINLINE_FUNCTION Pack stream(const Real* row, PackIndex i) {
+  __builtin_prefetch(row + i.first + kAhead);
+  return load(row, i);
+}
+#endif
+
 /// Where a tile lies in the metric tables of its panel.
 struct TileOrigin {
   int first_tile, tiles_per_edge, size;

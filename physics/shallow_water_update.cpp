@@ -26,46 +26,46 @@ struct PanelRotation {
 /// The rows that the source needs on one beta Gauss line of a row of cells.
 template <int Order>
 struct SourceLine {
-  Row e, a, b, slope;                                   ///< reconstructed along beta, from the stencil's first cell on
-  Row x[2], inverse_value[2], slope_a[2], slope_b[2];   ///< by alpha Gauss point
+  Row e, a, b, slope;                                  ///< reconstructed along beta, from the stencil's first cell on
+  Row x[2], inverse_value[2], slope_a[2], slope_b[2];  ///< by alpha Gauss point
   Row inverse_delta[2], relief[2];
-  Real y, rotation_x, rotation_rest;                    ///< 2 Omega . (delta r) = rotation_x X + rotation_rest
+  Real y, yy, rotation_x, rotation_rest;  ///< 2 Omega . (delta r) = rotation_x X + rotation_rest
 
-  KOKKOS_FORCEINLINE_FUNCTION MomentumSource at_point(int p, int i, const VolumeState& at, Real inverse_mass,
-                                                      Real inverse_radius) const {
-    const Real x_here = x[p][i];
-    const VolumePoint here{x_here,
-                           y,
-                           multiply_add(x_here, x_here, Real(1)),
-                           multiply_add(y, y, Real(1)),
-                           x_here * y,
-                           inverse_delta[p][i],
-                           multiply_add(rotation_x, x_here, rotation_rest),
-                           relief[p][i]};
-    return momentum_source(at, here, inverse_mass, inverse_radius);
+  template <class Index, class T>
+  KOKKOS_FORCEINLINE_FUNCTION MomentumSource<T> at_point(int p, Index i, const VolumeState<T>& at,
+                                                         const T& inverse_mass, Real inverse_radius) const {
+    const T here = load(x[p], i);
+    return momentum_source(
+        at,
+        VolumePoint<T>{y, yy, here, multiply_add(here, here, Real(1)), here * y, stream(inverse_delta[p], i),
+                       multiply_add(rotation_x, here, rotation_rest), load(relief[p], i)},
+        inverse_mass, inverse_radius);
   }
 
   /// Sum over the line's two points in cell i.
-  KOKKOS_FORCEINLINE_FUNCTION MomentumSource operator()(const Reconstruction<Order>& w, int i, Real reference,
-                                                        Real inverse_spacing, Real inverse_radius) const {
-    const auto in = [i](Row line) { return [line, i](int k) { return line[i + k]; }; };
+  template <class Index>
+  KOKKOS_FORCEINLINE_FUNCTION auto operator()(const Reconstruction<Order>& w, Index i, Real reference,
+                                              Real inverse_spacing, Real inverse_radius) const {
+    const auto in = [i](Row line) { return [line, i](int k) { return load(line, i + k); }; };
     const auto value = w.values(in(e)), along = w.slopes(in(e)), across = w.values(in(slope));
     const auto m_a = w.values(in(a)), m_b = w.values(in(b));
-    const Real per0 = inverse_value[0][i], per1 = inverse_value[1][i];
-    const Real eta0 = value.first * per0, eta1 = value.second * per1;
-    const Real depth0 = eta0 + (reference - relief[0][i]), depth1 = eta1 + (reference - relief[1][i]);
-    const Real inverse = Real(1) / (depth0 * depth1);  // one division for both points
-    const Real scale0 = per0 * inverse_spacing, scale1 = per1 * inverse_spacing;
-    const MomentumSource s0 = at_point(0, i,
-                                       {m_a.first, m_b.first, multiply_add(along.first, scale0, -(eta0 * slope_a[0][i])),
-                                        multiply_add(across.first, scale0, -(eta0 * slope_b[0][i]))},
-                                       per0 * (inverse * depth1), inverse_radius);
-    const MomentumSource s1 = at_point(
+    const auto per0 = stream(inverse_value[0], i), per1 = stream(inverse_value[1], i);
+    const auto eta0 = value.first * per0, eta1 = value.second * per1;
+    const auto depth0 = eta0 + (reference - stream(relief[0], i)), depth1 = eta1 + (reference - stream(relief[1], i));
+    const auto inverse = Real(1) / (depth0 * depth1);  // one division for both points
+    const auto scale0 = per0 * inverse_spacing, scale1 = per1 * inverse_spacing;
+    using T = std::decay_t<decltype(eta0)>;
+    const auto s0 = at_point(
+        0, i,
+        VolumeState<T>{m_a.first, m_b.first, multiply_add(along.first, scale0, -(eta0 * stream(slope_a[0], i))),
+                       multiply_add(across.first, scale0, -(eta0 * stream(slope_b[0], i)))},
+        per0 * (inverse * depth1), inverse_radius);
+    const auto s1 = at_point(
         1, i,
-        {m_a.second, m_b.second, multiply_add(along.second, scale1, -(eta1 * slope_a[1][i])),
-         multiply_add(across.second, scale1, -(eta1 * slope_b[1][i]))},
+        VolumeState<T>{m_a.second, m_b.second, multiply_add(along.second, scale1, -(eta1 * stream(slope_a[1], i))),
+                       multiply_add(across.second, scale1, -(eta1 * stream(slope_b[1], i)))},
         per1 * (inverse * depth0), inverse_radius);
-    return {s0.a + s1.a, s0.b + s1.b};
+    return MomentumSource<T>{s0.a + s1.a, s0.b + s1.b};
   }
 };
 
@@ -75,8 +75,8 @@ template <int Order>
 void ShallowWater::update(const Region& region, const State& out, double a, const State& begin, double b,
                           const State& state, double c) {
   const int levels = options_.levels, rows = region.rows();
-  const auto beta_lines = beta_lines_, slope_lines = slope_lines_, alpha_flux = alpha_flux_, beta_flux = beta_flux_;
-  const auto source = source_;
+  const auto beta_lines = beta_lines_, slope_lines = slope_lines_, alpha_flux = alpha_flux_, beta_flux = beta_flux_,
+             source = source_;
   const auto forcing = added_tendency();
   const bool forced = forcing.size() > 0;
   const auto bottom = volume_bottom_;
@@ -88,8 +88,8 @@ void ShallowWater::update(const Region& region, const State& out, double a, cons
   const Real reference = static_cast<Real>(options_.reference);
   const Real inverse_radius = static_cast<Real>(1.0 / grid_->radius());
   const Real inverse_spacing = static_cast<Real>(1.0 / grid_->spacing());
-  // a begin + b state as (a + b) state + a (begin - state): a + b rounds to one where the doubles 1/3 and 2/3 themselves
-  // add up to less, which would take 5.6e-17 of the mean at every step.
+  // a begin + b state as (a + b) state + a (begin - state): a + b rounds to one where the doubles 1/3 and 2/3
+  // themselves add up to less, which would take 5.6e-17 of the mean at every step.
   const Real from_begin = static_cast<Real>(a), sum = static_cast<Real>(a + b), seconds = static_cast<Real>(c);
 
   for_rows(
@@ -114,7 +114,8 @@ void ShallowWater::update(const Region& region, const State& out, double a, cons
             south_b = &beta_flux(local, level, 2, j, 0);
         Row north_e = &beta_flux(local, level, 0, j + 1, 0), north_a = &beta_flux(local, level, 1, j + 1, 0),
             north_b = &beta_flux(local, level, 2, j + 1, 0);
-        const Real middle = rotation.middle[panel], along_x = rotation.along_x[panel], along_y = rotation.along_y[panel];
+        const Real middle = rotation.middle[panel], along_x = rotation.along_x[panel],
+                   along_y = rotation.along_y[panel];
         const auto source_line = [&](int q) {
           // Lines start one cell before the volume stencil does.
           SourceLine<Order> line;
@@ -132,49 +133,51 @@ void ShallowWater::update(const Region& region, const State& out, double a, cons
             line.relief[p] = &bottom(tile, point, tile_row, region.i_begin);
           }
           line.y = tangent(q, row);
+          line.yy = multiply_add(line.y, line.y, Real(1));
           line.rotation_x = along_x;
           line.rotation_rest = multiply_add(along_y, line.y, middle);
           return line;
         };
         const SourceLine<Order> south_line = source_line(0), north_line = source_line(1);
 
+        Row forcing_e = forced ? &forcing(tile, level, 0, tile_row, region.i_begin) : nullptr;
+        Row forcing_a = forced ? &forcing(tile, level, 1, tile_row, region.i_begin) : nullptr;
+        Row forcing_b = forced ? &forcing(tile, level, 2, tile_row, region.i_begin) : nullptr;
+        const Real per_angle = -inverse_spacing * inverse_radius, share = Real(1) / (kGaussPoints * kGaussPoints);
         // One Gauss line at a time: both at once need more row pointers than a processor has registers.
         OutputRow source_a = &source(local, level, 0, j, 0), source_b = &source(local, level, 1, j, 0);
-        simd_for(team, 0, columns, [&](int i) TRAMONTANE_INLINE_BODY {
-          const MomentumSource s = south_line(w, i, reference, inverse_spacing, inverse_radius);
-          source_a[i] = s.a;
-          source_b[i] = s.b;
+        pack_for(team, 0, columns, [&](auto i) TRAMONTANE_INLINE_BODY {
+          const auto south = south_line(w, i, reference, inverse_spacing, inverse_radius);
+          store(source_a, i, south.a);
+          store(source_b, i, south.b);
         });
-        simd_for(team, 0, columns, [&](int i) TRAMONTANE_INLINE_BODY {
-          const MomentumSource s = north_line(w, i, reference, inverse_spacing, inverse_radius);
-          source_a[i] += s.a;
-          source_b[i] += s.b;
+        pack_for_once(team, 0, columns, [&](auto i) TRAMONTANE_INLINE_BODY {
+          const auto north = north_line(w, i, reference, inverse_spacing, inverse_radius);
+          const auto divergence = [i](Row f, Row g_south, Row g_north) {
+            return (load(f, i + 1) - load(f, i)) + (load(g_north, i) - load(g_south, i));
+          };
+          auto tendency_e = divergence(fe, south_e, north_e) * per_angle;
+          auto tendency_a =
+              multiply_add(divergence(fa, south_a, north_a), per_angle, share * (load(source_a, i) + north.a));
+          auto tendency_b =
+              multiply_add(divergence(fb, south_b, north_b), per_angle, share * (load(source_b, i) + north.b));
+          if (forced) {
+            tendency_e += load(forcing_e, i);
+            tendency_a += load(forcing_a, i);
+            tendency_b += load(forcing_b, i);
+          }
+          const auto combine = [&](const Real* q0, Row q1, const auto& tendency) {
+            const auto now = load(q1, i);
+            return multiply_add(seconds, tendency, multiply_add(from_begin, stream(q0, i) - now, sum * now));
+          };
+          store(oe, i, combine(e0, e1, tendency_e));
+          store(oa, i, combine(a0, a1, tendency_a));
+          store(ob, i, combine(b0, b1, tendency_b));
         });
-        simd_for(team, 0, columns, [&](int i) TRAMONTANE_INLINE_BODY {
-          const Real per_angle = -inverse_spacing * inverse_radius, share = Real(1) / (kGaussPoints * kGaussPoints);
-          const Real tendency_e = ((fe[i + 1] - fe[i]) + (north_e[i] - south_e[i])) * per_angle;
-          const Real tendency_a =
-              multiply_add((fa[i + 1] - fa[i]) + (north_a[i] - south_a[i]), per_angle, share * source_a[i]);
-          const Real tendency_b =
-              multiply_add((fb[i + 1] - fb[i]) + (north_b[i] - south_b[i]), per_angle, share * source_b[i]);
-          oe[i] = multiply_add(seconds, tendency_e, multiply_add(from_begin, e0[i] - e1[i], sum * e1[i]));
-          oa[i] = multiply_add(seconds, tendency_a, multiply_add(from_begin, a0[i] - a1[i], sum * a1[i]));
-          ob[i] = multiply_add(seconds, tendency_b, multiply_add(from_begin, b0[i] - b1[i], sum * b1[i]));
-        });
-        if (forced) {
-          Row te = &forcing(tile, level, 0, tile_row, region.i_begin),
-              ta = &forcing(tile, level, 1, tile_row, region.i_begin),
-              tb = &forcing(tile, level, 2, tile_row, region.i_begin);
-          simd_for(team, 0, columns, [&](int i) TRAMONTANE_INLINE_BODY {
-            oe[i] += seconds * te[i];
-            oa[i] += seconds * ta[i];
-            ob[i] += seconds * tb[i];
-          });
-        }
       });
 }
 
-#define TRAMONTANE_INSTANTIATE(Order)                                                                              \
+#define TRAMONTANE_INSTANTIATE(Order)                                                                             \
   template void ShallowWater::update<Order>(const Region& region, const State& out, double a, const State& begin, \
                                             double b, const State& state, double c);
 TRAMONTANE_INSTANTIATE(3)

@@ -25,7 +25,8 @@ struct LineWeights {
 /// at(k): mean over the cell k places from the middle one.
 template <std::size_t Count, class At>
 double line_value(const std::array<double, Count>& weight, const At& at) {
-  return weighted_sum<static_cast<int>(Count)>(weight.data(), [&](int k) { return at(k - static_cast<int>(Count) / 2); });
+  return weighted_sum<static_cast<int>(Count)>(weight.data(),
+                                               [&](int k) { return at(k - static_cast<int>(Count) / 2); });
 }
 
 }  // namespace
@@ -51,7 +52,8 @@ Viscosity::Viscosity(std::shared_ptr<const Grid> grid, MPI_Comm comm, int levels
   alpha_lines_ = View<Real*****>("viscous alpha lines", tiles, levels, lines, rows + 2 * halo, columns);
   alpha_faces_ = View<Real*****>("viscous alpha faces", tiles, levels, 3, rows, columns + 1);
   beta_faces_ = View<Real*****>("viscous beta faces", tiles, levels, 3, rows + 1, columns);
-  scalar_lines_ = View<Real*****>("viscous scalar lines", tiles, levels, second_lines, rows, columns + 2 * kStencilReach);
+  scalar_lines_ =
+      View<Real*****>("viscous scalar lines", tiles, levels, second_lines, rows, columns + 2 * kStencilReach);
   scalars_ = View<Real*****>("viscous scalars", grid_->tile_count(), levels, kViscousScalars, ghosted, ghosted);
   tendency_ = View<Real*****>("viscous tendency", grid_->tile_count(), levels, 3, size, size);
   tabulate_faces();
@@ -72,8 +74,8 @@ void Viscosity::tabulate_faces() {
     FaceTable& faces = across_alpha ? alpha_table_ : beta_table_;
     for (View<Real***>* table : {&faces.inverse_mean, &faces.normal, &faces.tangential})
       *table = View<Real***>("viscous face metric", kGaussPoints, across_alpha ? n : n + 1, across_alpha ? n + 1 : n);
-    auto inverse_mean = Kokkos::create_mirror_view(faces.inverse_mean), normal = Kokkos::create_mirror_view(faces.normal),
-         tangential = Kokkos::create_mirror_view(faces.tangential);
+    auto inverse_mean = Kokkos::create_mirror_view(faces.inverse_mean),
+         normal = Kokkos::create_mirror_view(faces.normal), tangential = Kokkos::create_mirror_view(faces.tangential);
     for (int g = 0; g < kGaussPoints; ++g)
       for (int along = 0; along < n; ++along)
         for (int face = 0; face <= n; ++face) {
@@ -115,8 +117,8 @@ void Viscosity::tabulate_bottom() {
     });
   };
   const auto face_value = [&](int tile, bool across_alpha, int g, int along, int face) {
-    return static_cast<Real>(centred_face_value(
-        [&](int c) { return line(tile, across_alpha, g, along, face - kCentredReach + c); }));
+    return static_cast<Real>(
+        centred_face_value([&](int c) { return line(tile, across_alpha, g, along, face - kCentredReach + c); }));
   };
   for (int tile = 0; tile < tiles; ++tile)
     for (int g = 0; g < kGaussPoints; ++g)

@@ -21,14 +21,15 @@ namespace tramontane {
 ///   dE/dt   += nu d_i(sqrt_g G^ij d_j eta) / a^2
 ///   dM^i/dt += nu sqrt_g phi (G^ij d_j delta / a + (k x grad zeta)^i) + u^i dE/dt of the line above
 /// The height term is a flux form with one flux per face, so mass is conserved to round-off. Every piece is of fourth
-/// order inside a panel; the cells that touch a panel edge take two derivatives of fifth-order ghost values, which
-/// leaves a truncation error of third order in those rows (docs/design/viscosity.md).
+/// order; along panel edges, where two derivatives of ghost values are taken, because those are of sixth order: the
+/// state must come from ghost cells of degree six along the edge, as ShallowWater makes them
+/// (docs/design/viscosity.md).
 class Viscosity {
  public:
   /// @param nu coefficient, m2 s-1
   /// @param ghosted_bottom see ShallowWater::ghosted_bottom
-  Viscosity(std::shared_ptr<const Grid> grid, MPI_Comm comm, int levels, double nu,
-            const View<Real***>& ghosted_bottom, double deadline_seconds);
+  Viscosity(std::shared_ptr<const Grid> grid, MPI_Comm comm, int levels, double nu, const View<Real***>& ghosted_bottom,
+            double deadline_seconds);
 
   double nu() const { return nu_; }
 
@@ -41,9 +42,10 @@ class Viscosity {
 
   /// What a face's Gauss points need beside Grid's tables. The shapes of the first three are those of FaceMetric.
   struct FaceTable {
-    View<Real***> inverse_mean, normal, tangential;  ///< mean sqrt_g through the reconstruction: one over its value, its
-                                                     ///< slopes per cell width across and along the face
-    View<Real****> bottom;  ///< ghosted_bottom through the reconstruction: (tile, Gauss point, row, face) or (.., face, i)
+    View<Real***> inverse_mean, normal, tangential;  ///< mean sqrt_g through the reconstruction: one over its value,
+                                                     ///< its slopes per cell width across and along the face
+    View<Real****>
+        bottom;  ///< ghosted_bottom through the reconstruction: (tile, Gauss point, row, face) or (.., face, i)
   };
 
  public:  // kernels: extended lambdas may not live in private members
@@ -67,7 +69,7 @@ class Viscosity {
   GhostCells ghosts_;
   std::vector<Region> regions_;
   FaceTable alpha_table_, beta_table_;
-  View<int**> segment_of_;       ///< (tile, side): number of the edge segment, -1 inside a panel
+  View<int**> segment_of_;  ///< (tile, side): number of the edge segment, -1 inside a panel
 
   // Work space of one region, indices relative to it.
   View<Real*****> beta_lines_, alpha_lines_;  ///< see viscosity_faces.cpp
@@ -78,16 +80,18 @@ class Viscosity {
   View<Real*****> tendency_;
 };
 
-/// The largest eigenvalue of the flux-form Laplacian is kViscousEigenvalue nu (G^aa + G^bb) / spacing^2, of two-cell
-/// waves along both directions; nu in m2 s-1, `spacing` = radius times angle of a cell in m.
-inline constexpr double kViscousEigenvalue = 6.04;
+/// The largest eigenvalue of the flux-form Laplacian is at most kViscousEigenvalue nu (G^aa + G^bb) / spacing^2; nu in
+/// m2 s-1, `spacing` = radius times angle of a cell in m. Two-cell waves along both directions have 6.04; ghost cells
+/// and the mixed derivative at the cube's corners raise it to a measured 6.29 on any grid.
+inline constexpr double kViscousEigenvalue = 6.35;
 
-/// Cells of the reconstruction that gives slopes along a face. The flux through a panel edge is the mean of two panels',
-/// whose errors in this slope have opposite signs, so it differs from the next face's by that error; the difference of the
-/// two fluxes takes an order off: sixth order instead of fourth.
+/// Cells of the reconstruction that gives slopes along a face. The flux through a panel edge is the mean of two
+/// panels', whose errors in this slope have opposite signs, so it differs from the next face's by that error; the
+/// difference of the two fluxes takes an order off: sixth order instead of fourth.
 inline constexpr int kSlopeStencil = 7;
 
-/// Scalars of the second exchange, as sqrt_g-weighted cell means: vorticity and divergence (s-1), and the tendency of E.
+/// Scalars of the second exchange, as sqrt_g-weighted cell means: vorticity and divergence (s-1), and the tendency of
+/// E.
 enum ViscousScalar : int { kVorticity, kDivergence, kSurfaceTendency, kViscousScalars };
 
 }  // namespace tramontane

@@ -8,8 +8,8 @@ namespace tramontane {
 
 namespace {
 
-/// Fields on the Gauss lines of either direction, two lines each: E, its slope across the line's own direction (per cell
-/// width), and momentum.
+/// Fields on the Gauss lines of either direction, two lines each: E, its slope across the line's own direction (per
+/// cell width), and momentum.
 enum Line : int { kSurface = 0, kSlope = 2, kMomentumAlpha = 4, kMomentumBeta = 6 };
 /// Fields on faces, per panel angle: covariant velocity along, flux of velocity through, sqrt_g G^nj d_j eta.
 enum Face : int { kCirculation, kOutflow, kSurfaceFlux };
@@ -23,7 +23,6 @@ struct FaceRows {
 struct FaceMeans {
   Real circulation, outflow, surface;
 };
-
 
 template <class At>
 KOKKOS_FORCEINLINE_FUNCTION Real surface_flux(const FaceRows& p, int f, Real e, const At& in, Real yy, Real xy) {
@@ -69,7 +68,8 @@ void Viscosity::state_lines(const Region& region, const View<Real*****>& state) 
         const int state_row = region.j_begin + row - halo + kHalo, pitch = static_cast<int>(state.extent(4));
         const auto reconstruct = [&](const View<Real*****>& lines, int v, int line_row, Row q, int stride, int count) {
           const int line = v == 0 ? kSurface : v == 1 ? kMomentumAlpha : kMomentumBeta;
-          OutputRow first = &lines(local, level, line, line_row, 0), second = &lines(local, level, line + 1, line_row, 0);
+          OutputRow first = &lines(local, level, line, line_row, 0),
+                    second = &lines(local, level, line + 1, line_row, 0);
           simd_for(team, 0, count, [&](int i) TRAMONTANE_INLINE_BODY {
             const auto points = w.values([&](int k) { return q[i + k * stride]; });
             first[i] = points.first;
@@ -77,7 +77,8 @@ void Viscosity::state_lines(const Region& region, const View<Real*****>& state) 
           });
           if (v > 0) return;
           Row from = q - (kSlopeStencil / 2 - reach) * stride;
-          OutputRow slope0 = &lines(local, level, kSlope, line_row, 0), slope1 = &lines(local, level, kSlope + 1, line_row, 0);
+          OutputRow slope0 = &lines(local, level, kSlope, line_row, 0),
+                    slope1 = &lines(local, level, kSlope + 1, line_row, 0);
           simd_for(team, 0, count, [&](int i) TRAMONTANE_INLINE_BODY {
             const auto points = w_slope.slopes([&](int k) { return from[i + k * stride]; });
             slope0[i] = points.first;
@@ -85,7 +86,8 @@ void Viscosity::state_lines(const Region& region, const View<Real*****>& state) 
           });
         };
         for (int v = 0; v < 3; ++v)
-          reconstruct(alpha_lines, v, row, &state(tile, level, v, state_row, region.i_begin - reach + kHalo), 1, columns);
+          reconstruct(alpha_lines, v, row, &state(tile, level, v, state_row, region.i_begin - reach + kHalo), 1,
+                      columns);
         const int j = row - halo;
         if (j < 0 || j >= region.rows()) return;
         for (int v = 0; v < 3; ++v)
@@ -109,8 +111,8 @@ void Viscosity::alpha_faces(const Region& region) {
         const int local = flat / (levels * rows), level = flat / rows % levels, j = flat % rows;
         const int tile = region.tile_begin + local, tile_row = region.j_begin + j, columns = region.columns();
         const int row = origin.row(tile) + tile_row, column = origin.column(tile) + region.i_begin;
-        OutputRow circulation = &faces(local, level, kCirculation, j, 0), outflow = &faces(local, level, kOutflow, j, 0),
-                  surface = &faces(local, level, kSurfaceFlux, j, 0);
+        OutputRow circulation = &faces(local, level, kCirculation, j, 0),
+                  outflow = &faces(local, level, kOutflow, j, 0), surface = &faces(local, level, kSurfaceFlux, j, 0);
         const auto rows_of = [&](int g) {
           const auto line = [&](int field) { return &lines(local, level, field + g, j, 0); };
           return FaceRows{line(kSurface),
@@ -166,7 +168,8 @@ void Viscosity::beta_faces(const Region& region) {
         const int tile = region.tile_begin + local, tile_face = region.j_begin + face, columns = region.columns();
         const int row = origin.row(tile) + tile_face, column = origin.column(tile) + region.i_begin;
         OutputRow circulation = &faces(local, level, kCirculation, face, 0),
-                  outflow = &faces(local, level, kOutflow, face, 0), surface = &faces(local, level, kSurfaceFlux, face, 0);
+                  outflow = &faces(local, level, kOutflow, face, 0),
+                  surface = &faces(local, level, kSurfaceFlux, face, 0);
         const auto rows_of = [&](int g) {
           const auto line = [&](int field) { return &lines(local, level, field + g, face, 0); };
           return FaceRows{line(kSurface),
@@ -228,8 +231,9 @@ void Viscosity::scalars(const Region& region) {
       });
 }
 
-// One flux per face of a panel edge, the mean of the two panels': the same bits on both sides, so mass is conserved. Its
-// share of the divergence comes after the rest, first across alpha, then across beta, because a corner cell has both.
+// One flux per face of a panel edge, the mean of the two panels': the same bits on both sides, so mass is conserved.
+// Its share of the divergence comes after the rest, first across alpha, then across beta, because a corner cell has
+// both.
 void Viscosity::edge_fluxes() {
   const int levels = levels_, size = grid_->tile_cells();
   const auto segments = edges_.segments();
@@ -247,7 +251,8 @@ void Viscosity::edge_fluxes() {
           const bool low = s.side == kWest || s.side == kSouth;
           const int cell = low ? kHalo : kHalo + size - 1, step = across_alpha ? pitch : 1;
           const int k = segment * kGaussPoints * size;
-          OutputRow to = &scalars(s.tile, level, kSurfaceTendency, across_alpha ? kHalo : cell, across_alpha ? cell : kHalo);
+          OutputRow to =
+              &scalars(s.tile, level, kSurfaceTendency, across_alpha ? kHalo : cell, across_alpha ? cell : kHalo);
           Row here = &own(level, k), there = &other(level, k), along_axis = &geometry(kFluxScale, k);
           simd_for(team, 0, size, [&](int t) {
             const Real flux = here[t] + there[t];

@@ -7,13 +7,13 @@ namespace tramontane {
 
 namespace {
 
-/// Rows of work space for a row of cells. On two beta Gauss lines each, means along alpha and slopes along beta (per cell
-/// width) of what is differentiated; then sqrt_g phi and its change from the cell's centre to a Gauss point.
+/// Rows of work space for a row of cells. On two beta Gauss lines each, means along alpha and slopes along beta (per
+/// cell width) of what is differentiated; then sqrt_g phi and its change from the cell's centre to a Gauss point.
 enum Line : int { kZeta = 0, kZetaSlope = 2, kDelta = 4, kDeltaSlope = 6, kMass = 8, kMassAlpha, kMassBeta };
 
 /// The rows that one beta Gauss line of a row of cells needs.
 struct MomentumLine {
-  Row zeta, zeta_slope, delta, delta_slope;  ///< from the stencil's first cell on
+  Row zeta, zeta_slope, delta, delta_slope;                             ///< from the stencil's first cell on
   Row x[2], inverse_mean[2], slope_a[2], slope_b[2], inverse_delta[2];  ///< by alpha Gauss point
   Row mass, mass_alpha, mass_beta;
   Real y, side;  ///< tangent of beta; -1 for the first line, 1 for the second
@@ -66,8 +66,10 @@ void Viscosity::scalar_lines(const Region& region) {
         const int tile = region.tile_begin + local, pitch = static_cast<int>(scalars.extent(4));
         const auto reconstruct = [&](ViscousScalar scalar, int value_line, int slope_line) {
           Row q = &scalars(tile, level, scalar, region.j_begin + j - reach + kHalo, region.i_begin - reach + kHalo);
-          OutputRow value0 = &lines(local, level, value_line, j, 0), value1 = &lines(local, level, value_line + 1, j, 0),
-                    slope0 = &lines(local, level, slope_line, j, 0), slope1 = &lines(local, level, slope_line + 1, j, 0);
+          OutputRow value0 = &lines(local, level, value_line, j, 0),
+                    value1 = &lines(local, level, value_line + 1, j, 0),
+                    slope0 = &lines(local, level, slope_line, j, 0),
+                    slope1 = &lines(local, level, slope_line + 1, j, 0);
           simd_for(team, 0, region.columns() + 2 * reach, [&](int i) TRAMONTANE_INLINE_BODY {
             const auto at = [&](int k) { return q[i + k * pitch]; };
             const auto values = w.values(at), slopes = w.slopes(at);
@@ -82,10 +84,10 @@ void Viscosity::scalar_lines(const Region& region) {
       });
 }
 
-// The rotational and the divergent part at Gauss points: two derivatives follow each other there, so their errors must be
-// small. The factors beside them vary slowly, and their means are products of means and of slopes, <f g> = <f><g> +
-// (df dg)/12 with d the change over a cell, which is of fourth order too. A parabola's change from the centre to a Gauss
-// point is the node times its slope there: the quadratic term vanishes.
+// The rotational and the divergent part at Gauss points: two derivatives follow each other there, so their errors must
+// be small. The factors beside them vary slowly, and their means are products of means and of slopes, <f g> = <f><g> +
+// (df dg)/12 with d the change over a cell, which is of fourth order too. A parabola's change from the centre to a
+// Gauss point is the node times its slope there: the quadratic term vanishes.
 void Viscosity::momentum(const Region& region, const View<Real*****>& state, const View<Real*****>& forcing) {
   const int levels = levels_, rows = region.rows();
   const bool forced = forcing.size() > 0;
@@ -148,16 +150,14 @@ void Viscosity::momentum(const Region& region, const View<Real*****>& state, con
                      d_beta = multiply_add(-rate, m_beta, change(surface, pitch));
           const Real share = inverse * Real(1.0 / 12);
           out_e[i] = growth;
-          out_a[i] = multiply_add(
-              share,
-              multiply_add(multiply_add(-u_a, m_alpha, change(a, 1)), d_alpha,
-                           multiply_add(-u_a, m_beta, change(a, pitch)) * d_beta),
-              u_a * growth);
-          out_b[i] = multiply_add(
-              share,
-              multiply_add(multiply_add(-u_b, m_alpha, change(b, 1)), d_alpha,
-                           multiply_add(-u_b, m_beta, change(b, pitch)) * d_beta),
-              u_b * growth);
+          out_a[i] = multiply_add(share,
+                                  multiply_add(multiply_add(-u_a, m_alpha, change(a, 1)), d_alpha,
+                                               multiply_add(-u_a, m_beta, change(a, pitch)) * d_beta),
+                                  u_a * growth);
+          out_b[i] = multiply_add(share,
+                                  multiply_add(multiply_add(-u_b, m_alpha, change(b, 1)), d_alpha,
+                                               multiply_add(-u_b, m_beta, change(b, pitch)) * d_beta),
+                                  u_b * growth);
           mass[i] = m;
           mass_alpha[i] = Real(kGaussNode[1]) * m_alpha;
           mass_beta[i] = Real(kGaussNode[1]) * m_beta;
@@ -175,7 +175,8 @@ void Viscosity::momentum(const Region& region, const View<Real*****>& state, con
           out_b[i] = multiply_add(share, sum.b, out_b[i]);
         });
         if (!forced) return;
-        Row fe = &forcing(tile, level, 0, tile_row, region.i_begin), fa = &forcing(tile, level, 1, tile_row, region.i_begin),
+        Row fe = &forcing(tile, level, 0, tile_row, region.i_begin),
+            fa = &forcing(tile, level, 1, tile_row, region.i_begin),
             fb = &forcing(tile, level, 2, tile_row, region.i_begin);
         simd_for(team, 0, columns, [&](int i) TRAMONTANE_INLINE_BODY {
           out_e[i] += fe[i];

@@ -50,9 +50,9 @@ KOKKOS_FORCEINLINE_FUNCTION FaceVelocity<Real> mean_velocity(const Row* mass, co
   for (int g = 0; g < kGaussPoints; ++g) {
     const auto in = [f, stride](Row r) { return [r, f, stride](int k) { return r[f + k * stride]; }; };
     const Real per_mass = Real(1) / centred_face_value(in(mass[g]));
-    const auto u = face_velocity(multiply_add(x, x, Real(1)), multiply_add(y[g], y[g], Real(1)), x * y[g],
-                                 inverse_delta[g][f], centred_face_value(in(across[g])) * per_mass,
-                                 centred_face_value(in(along[g])) * per_mass);
+    const auto u =
+        face_velocity(multiply_add(x, x, Real(1)), multiply_add(y[g], y[g], Real(1)), x * y[g], inverse_delta[g][f],
+                      centred_face_value(in(across[g])) * per_mass, centred_face_value(in(along[g])) * per_mass);
     sum = {sum.along + Real(0.5) * u.along, sum.flux + Real(0.5) * u.flux};
   }
   return sum;

@@ -68,11 +68,11 @@ class NormalisationKind final : public LayerKindOf<NormalisationLayer> {
     if (channels.size() != 1 || node.sources[0].node < 0)
       throw InputError(fmt::format("layer {} normalises one layer's output and got {}", node.name, channels.size()));
     const int groups = node.attributes.groups;
-    if (groups < 1 || channels[0] % groups != 0 || channels[0] / groups < 2)
+    if (groups < 1 || channels[0] % groups != 0 || channels[0] / groups < kLeastGroup)
       throw InputError(
           fmt::format("layer {} can not normalise {} channels in {} groups: choose surrogate.network.width and "
-                      "surrogate.network.groups so that groups have two channels or more and come out even",
-                      node.name, channels[0], groups));
+                      "surrogate.network.groups so that groups come out even with {} channels or more",
+                      node.name, channels[0], groups, kLeastGroup));
     node.out_channels = channels[0];
     return {{"scale", {node.out_channels}, 0, 0, false, 0, InitialValues::one},
             {"shift", {node.out_channels}, 0, 0, false, 0, InitialValues::zero}};

@@ -46,11 +46,11 @@ void check(const NetworkSpec& spec) {
     throw InputError(
         fmt::format("surrogate.network.norm = {} is unknown: choose one of none, layer, group", spec.norm));
   const int groups = spec.norm == "group" ? spec.groups : 1;
-  if (spec.norm != "none" && (groups < 1 || spec.width % groups != 0 || spec.width / groups < 2))
+  if (spec.norm != "none" && (groups < 1 || spec.width % groups != 0 || spec.width / groups < kLeastGroup))
     throw InputError(
-        fmt::format("surrogate.network.width = {} channels do not make {} group(s) of two or more to normalise: choose "
+        fmt::format("surrogate.network.width = {} channels do not make {} group(s) of {} or more to normalise: choose "
                     "a width that surrogate.network.groups divides",
-                    spec.width, groups));
+                    spec.width, groups, kLeastGroup));
   if (spec.kernels != "shared" && spec.kernels != "polar")
     throw InputError(
         fmt::format("surrogate.network.kernels = {} is unknown: choose one of shared, polar", spec.kernels));

@@ -67,7 +67,9 @@ std::vector<std::byte> image_of(const TrainingCheckpoint& checkpoint) {
   const auto lock = hdf5::library_lock();
   const Handle access = hdf5::property_list(H5P_FILE_ACCESS), creation = hdf5::property_list(H5P_DATASET_CREATE);
   hdf5::check(H5Pset_fapl_core(access, 1 << 20, false), "cannot make a file in memory");
-  hdf5::check(H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_V18), "cannot set HDF5's format");
+  // The image comes to lie behind the seal: with the oldest superblock HDF5 looks for it there and counts from it; a newer
+  // one has its place under its checksum.
+  hdf5::check(H5Pset_libver_bounds(access, H5F_LIBVER_EARLIEST, H5F_LIBVER_V18), "cannot set HDF5's format");
   // Equal checkpoints are equal files: no time stamps.
   hdf5::check(H5Pset_obj_track_times(creation, false), "cannot set up the file");
   const Handle file = hdf5::create_file("training checkpoint", access);

@@ -32,9 +32,13 @@ void EpochBatches::start_reader(std::int64_t done_steps) {
     return archives_.read(archives_.training()[static_cast<std::size_t>(chosen)]);
   };
   const auto capacity = static_cast<std::size_t>(std::max<std::int64_t>(deck_.learner.read_ahead, local_batch_));
-  if (reader_) waited_ += reader_->wait_seconds();
-  reader_.reset();  // the old one's thread must be gone before the new one uses the order
+  stop_reader();  // the old one's thread must be gone before the new one uses the order
   reader_ = std::make_unique<ReadAhead>(read, done_steps * local_batch_, steps_ * local_batch_, capacity);
+}
+
+void EpochBatches::stop_reader() {
+  if (reader_) waited_ += reader_->wait_seconds();
+  reader_.reset();
 }
 
 void EpochBatches::prepare() {

@@ -26,7 +26,7 @@ class EpochBatches : public BatchSource {
   std::vector<const Sample*> batch(std::int64_t step) override;
   void skip(std::int64_t step) override;
   ValidationReport validate(Trainer& trainer) override;
-  void finish() override { reader_.reset(); }
+  void finish() override { stop_reader(); }
   std::int64_t accepted() const override;
   std::int64_t drawn() const override { return drawn_; }
   std::int64_t at_hand() const override { return static_cast<std::int64_t>(archives_.training().size()); }
@@ -34,6 +34,7 @@ class EpochBatches : public BatchSource {
 
  private:
   void start_reader(std::int64_t done_steps);
+  void stop_reader();
 
   const Deck& deck_;
   const ArchiveSet& archives_;

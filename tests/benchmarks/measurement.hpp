@@ -47,6 +47,8 @@ struct Timing {
   Samples wall, processor;
   nlohmann::ordered_json json() const {
     auto out = wall.json();
+    out["processor_minimum"] = processor.minimum();
+    out["processor_lower_quartile"] = processor.quantile(0.25);
     out["processor_median"] = processor.median();
     return out;
   }

@@ -18,13 +18,14 @@ struct KernelCost {
 /// and as written, loop-invariant ones not at all.
 inline std::map<std::string, KernelCost> kernel_costs(int order, int n) {
   const int reach = order / 2;
-  // Reconstruction: a product, per pair of cells a sum, a difference and two multiply-adds, a sum and a difference.
-  const double points = 3 + 6 * reach;
+  // Reconstruction: two products, per pair of cells a sum, a difference and two multiply-adds (the first pair of the odd
+  // part one less), a sum and a difference.
+  const double points = 2 + 6 * reach;
   // Two products of a sum and a difference, then the same.
   const double sides = 6 + 6 * reach;
-  // face_flux: 46, of which one division and one square root. Beside it the metric of the point (alpha: 11, because the
-  // tangent across varies along the row; beta: 10) and three accumulations (a product and a multiply-add each).
-  const double face = 3 * sides + 46 + 9, alpha_metric = 11, beta_metric = 10;
+  // face_flux: 45, of which one division and one square root. Beside it the metric of the point (alpha: 8; beta: 10,
+  // because the tangent along the face varies along the row) and half of the mean of two points, three times.
+  const double face = 3 * sides + 45 + 3, alpha_metric = 8, beta_metric = 10;
   // A Gauss line of a cell: five reconstructions, 12 for the division that its two points share and their sum, and 44 a
   // point: derivatives 6, one over mass 2, point 5, momentum_source 31.
   const double line = 5 * points + 12 + 2 * 44;

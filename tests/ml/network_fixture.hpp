@@ -42,11 +42,11 @@ std::vector<Scalar> lively_parameters(const NetworkGraph& graph) {
   const std::vector<float> start = initial_parameters(graph, 7);
   std::vector<Scalar> parameters(start.begin(), start.end());
   for (const ParameterBlock& block : graph.blocks) {
-    const bool last = block.offset + block.size >= graph.parameters() - graph.nodes.back().out_channels;
-    if (last || !block.decays)
+    const double centre = block.initial == InitialValues::one ? 1 : 0;
+    if (block.initial != InitialValues::he || !block.decays)
       for (std::size_t k = 0; k < block.size; ++k)
         parameters[block.offset + k] =
-            static_cast<Scalar>(0.3 * (2 * uniform_at(8, RandomStream::self_test, block.offset + k) - 1));
+            static_cast<Scalar>(centre + 0.3 * (2 * uniform_at(8, RandomStream::self_test, block.offset + k) - 1));
   }
   return parameters;
 }

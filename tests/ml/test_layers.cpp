@@ -84,30 +84,31 @@ TEST(Addition, AddsAndActivates) {
 }
 
 TEST(Normalisation, ByHand) {
-  // Two groups of two channels: (1, 5) has mean 3 and deviation 2, (2, 2) has none.
-  LayerAlone alone("normalisation", 4, 1, Activation::linear, 2, 1, 1);
+  // Two groups of four channels: (1, 5, 5, 1) has mean 3 and deviation 2, (2, 2, 2, 2) has none.
+  LayerAlone alone("normalisation", 8, 1, Activation::linear, 2, 1, 1);
   std::vector<double> parameters(alone.graph.parameters(), 0.0);
   const std::size_t scale = alone.graph.blocks[2].offset, shift = alone.graph.blocks[3].offset;
-  for (int c = 0; c < 4; ++c) {
+  for (int c = 0; c < 8; ++c) {
     parameters[scale + c] = 1 + c;
     parameters[shift + c] = 10 * c;
   }
-  const std::vector<double> x = {1, 5, 2, 2};
-  std::vector<double> y(4);
+  const std::vector<double> x = {1, 5, 5, 1, 2, 2, 2, 2};
+  std::vector<double> y(8);
   alone.layer->set_parameters(parameters.data());
   alone.layer->forward({x.data()}, y.data());
   const double inverse = 1 / std::sqrt(4 + kNormalisationEpsilon);
   EXPECT_NEAR(y[0], -2 * inverse, 1e-14);
   EXPECT_NEAR(y[1], 2 * 2 * inverse + 10, 1e-14);
-  EXPECT_EQ(y[2], 20);
-  EXPECT_EQ(y[3], 30);
+  EXPECT_NEAR(y[3], -4 * 2 * inverse + 30, 1e-14);
+  EXPECT_EQ(y[4], 40);
+  EXPECT_EQ(y[7], 70);
 }
 
-// Smooth but for the activation's kinks, which 1e-5 of a step rarely crosses: central differences in double to 1e-7.
+// Smooth but for the activation's kinks, which a step of 2e-6 rarely crosses: central differences in double to 1e-7.
 TEST(Normalisation, GradientMatchesFiniteDifferences) {
   for (Activation activation : {Activation::linear, Activation::capped_leaky_relu})
     for (int groups : {1, 2, 3}) {
-      LayerAlone alone("normalisation", 6, 1, activation, groups);
+      LayerAlone alone("normalisation", 12, 1, activation, groups);
       auto x = noise<double>(alone.elements, 1), parameters = noise<double>(alone.graph.parameters(), 2);
       const auto dy = noise<double>(alone.elements, 3);
       std::vector<double> y(alone.elements), dx(alone.elements), gradient(parameters.size(), 0.0);
@@ -125,7 +126,7 @@ TEST(Normalisation, GradientMatchesFiniteDifferences) {
       alone.layer->backward_data({x.data()}, before.data(), 0, dx.data());
       auto check = [&](std::vector<double>& variable, const std::vector<double>& exact, std::size_t begin) {
         for (std::size_t k = begin; k < variable.size(); ++k) {
-          const double old = variable[k], step = 1e-5;
+          const double old = variable[k], step = 2e-6;
           variable[k] = old + step;
           const double up = value();
           variable[k] = old - step;

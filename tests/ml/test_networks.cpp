@@ -17,7 +17,7 @@ using testing::relative_difference;
 
 NetworkSpec small(const std::string& type, const std::string& norm = "none", const std::string& kernels = "shared",
                   int tiles = 1) {
-  NetworkSpec spec{type, 3, 2, 4, 2, 8, tiles};
+  NetworkSpec spec{type, 3, 2, 8, 2, 8, tiles};
   spec.blocks = 3;
   spec.dilations = {1, 3};
   spec.norm = norm;
@@ -50,17 +50,17 @@ TEST(NetworkKind, UnknownNamesAreInputErrorsThatNameTheChoices) {
 }
 
 TEST(Convnext, CountsByHand) {
-  // Width 4, three blocks of 3 x 3 to 8 channels and 1 x 1 back, stem from 3 and output to 2 channels.
+  // Width 8, three blocks of 3 x 3 to 16 channels and 1 x 1 back, stem from 3 and output to 2 channels.
   const NetworkGraph graph = build_graph(small("convnext", "layer"));
-  const int stem = 9 * 3 * 4, block = 9 * 4 * 8 + 8 * 4, output = 4 * 2;
-  EXPECT_EQ(graph.parameters(), static_cast<std::size_t>(stem + 4 + 3 * (block + 8 + 4 + 8) + 8 + output + 2));
+  const int stem = 9 * 3 * 8, block = 9 * 8 * 16 + 16 * 8, output = 8 * 2;
+  EXPECT_EQ(graph.parameters(), static_cast<std::size_t>(stem + 8 + 3 * (block + 16 + 8 + 16) + 16 + output + 2));
   EXPECT_EQ(graph.flops_per_sample(8), 2.0 * 6 * 64 * (stem + 3 * block + output));
   EXPECT_EQ(graph.receptive_field(), 1 + 2 * (1 + 1 + 3 + 1));
   EXPECT_EQ(graph.nodes[2].attributes.dilation, 1);
   EXPECT_EQ(graph.nodes[6].attributes.dilation, 3);
   // Twice the weights at the poles, none more in the normalisation.
   EXPECT_EQ(build_graph(small("convnext", "layer", "polar")).parameters(),
-            2 * static_cast<std::size_t>(stem + 4 + 3 * (block + 8 + 4) + output + 2) + 3 * 8 + 8);
+            2 * static_cast<std::size_t>(stem + 8 + 3 * (block + 16 + 8) + output + 2) + 3 * 16 + 16);
 }
 
 TEST(Convnext, UntrainedNetworkIsNeutralAndStartsWithUnitScales) {
@@ -68,8 +68,10 @@ TEST(Convnext, UntrainedNetworkIsNeutralAndStartsWithUnitScales) {
   const auto parameters = initial_parameters(graph, 3);
   for (const ParameterBlock& block : graph.blocks)
     for (std::size_t k = 0; k < block.size; ++k) {
-      if (block.initial == InitialValues::one) ASSERT_EQ(parameters[block.offset + k], 1.0f);
-      if (block.initial == InitialValues::zero) ASSERT_EQ(parameters[block.offset + k], 0.0f);
+      const float value = parameters[block.offset + k];
+      if (block.initial != InitialValues::he) {
+        ASSERT_EQ(value, block.initial == InitialValues::one ? 1.0f : 0.0f);
+      }
     }
   auto halo = std::make_shared<LocalHalo<float>>(Tiling(8, 1, 1), 1);
   Network<float> network(graph, make_backend<float>("onednn"), halo, false);
@@ -114,7 +116,8 @@ TEST(Network, GradientBuffersAreUsedAgain) {
   EXPECT_LE(plan_gradient(build_graph(small("convnext", "layer")), 8).buffers.size(), 4u);
 }
 
-// As for the plain U-Net in test_network.cpp: central differences in double at 1e-5, to 1e-6 of the largest gradient.
+// As for the plain U-Net in test_network.cpp, central differences in double to 1e-6 of the largest gradient; at a step
+// of 1e-6, since a group of four channels that happen to be close is normalised by a small deviation.
 class NetworkChoices : public ::testing::TestWithParam<std::tuple<const char*, const char*, const char*, int>> {};
 
 TEST_P(NetworkChoices, GradientMatchesFiniteDifferences) {
@@ -152,7 +155,7 @@ TEST_P(NetworkChoices, GradientMatchesFiniteDifferences) {
     EXPECT_GT(here, 0.0) << block.name;
     for (std::size_t k = 0; k < std::min<std::size_t>(block.size, 4); ++k) {
       const std::size_t at = block.offset + k * block.size / 4 % block.size;
-      constexpr double step = 1e-5;
+      constexpr double step = 1e-6;
       const double old = parameters[at];
       parameters[at] = old + step;
       const double up = value();

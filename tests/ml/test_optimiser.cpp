@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "kernels/bfloat16.hpp"
 #include "kernels/errors.hpp"
 #include "tests/ml/learner_fixture.hpp"
 
@@ -110,7 +111,7 @@ TEST(AdamW, NothingMovesFromAFailedStepUntilItIsRead) {
 TEST(AdamW, WritesAShorterCopyOfTheParameters) {
   std::vector<float> gradient(5, 0.5f), p(5, 1.0f), m(5), v(5), average(5);
   const std::vector<unsigned char> decays(5, 0);
-  std::vector<std::int16_t> low(5, -1);
+  std::vector<Bfloat16> low(5, Bfloat16(-1.0f));
   const StepStatus status;
   AdamwStep s{0.5f, 0.9f, 0.95f, 1e-8f, 10.0f, 20.0f, 0.0f, 0.5f};
   s.learning_rate = -100.0f;
@@ -119,7 +120,7 @@ TEST(AdamW, WritesAShorterCopyOfTheParameters) {
                       low.data());
   for (int k = 0; k < 5; ++k) {
     EXPECT_NEAR(p[k], 101.0f, 1e-3f);
-    EXPECT_EQ(low[k], static_cast<std::int16_t>(p[k]));
+    EXPECT_EQ(low[k].bits, Bfloat16(p[k]).bits);
   }
 }
 

@@ -185,7 +185,9 @@ TEST(Viscosity, IsOfHighOrderOnTheWholeSphere) {
       const double rounding = 0.25 * n * n;  // in distances between numbers: second differences of the state
       for (int k = 0; k < 2 && n > 12; ++k) {
         EXPECT_GE(order_of(before[k].l2, now[k].l2, 2.0, rounding), n == 24 ? 3.5 : 3.7);
-        if (n == 96) EXPECT_GE(order_of(before[k].linf, now[k].linf, 2.0, 4 * rounding), 3.7);
+        if (n == 96) {
+          EXPECT_GE(order_of(before[k].linf, now[k].linf, 2.0, 4 * rounding), 3.7);
+        }
       }
       before = now;
     }
