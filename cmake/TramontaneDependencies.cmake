@@ -39,6 +39,8 @@ target_include_directories(tramontane_pnetcdf SYSTEM INTERFACE "${TRAMONTANE_PNE
 target_link_libraries(tramontane_pnetcdf INTERFACE "${TRAMONTANE_PNETCDF_LIBRARY}" MPI::MPI_C)
 
 find_package(dnnl REQUIRED)
+find_package(Protobuf REQUIRED)  # ONNX' own targets name it
+find_package(ONNX REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(fmt REQUIRED)

@@ -17,9 +17,11 @@ struct StepStatus {
   std::int64_t failed_step = 0;  ///< the first step that met a value that is not finite; no later one changes a weight
 };
 
-/// Scalars of one AdamW step (Loshchilov and Hutter 2019, algorithm 2): bias corrections are folded into the two
-/// factors. Clipping comes from the StepStatus.
+/// Scalars of one AdamW step (Loshchilov and Hutter 2019, algorithm 2), read by kernels in the network's memory, so
+/// that a recorded step finds those of its turn: bias corrections are folded into the two factors. Clipping comes from
+/// the StepStatus.
 struct AdamwStep {
+  std::int64_t number;  ///< of the step, counted from 1
   float learning_rate;
   float beta1, beta2, epsilon;
   float first_correction;   ///< 1 / (1 - beta1^t)
@@ -28,16 +30,16 @@ struct AdamwStep {
   float average_decay;      ///< of the moving average: average = decay * average + (1 - decay) * parameter
 };
 
-/// Fills in `status` for step number `step` from the reduced status elements (kExactStatus floats, see exact_sums.hpp)
-/// and the squared norm that stands in it already.
+/// Fills in `status` for `step` from the reduced status elements (kExactStatus floats, see exact_sums.hpp) and the
+/// squared norm that stands in it already.
 template <class Space>
-void judge_step(std::int64_t step, double clip_norm, const float* reduced, StepStatus* status) {
+void judge_step(const AdamwStep* step, double clip_norm, const float* reduced, StepStatus* status) {
   Kokkos::parallel_for(
       "judge_step", Kokkos::RangePolicy<Space>(0, 1), KOKKOS_LAMBDA(int) {
         status->loss = static_cast<double>(reduced[kExactLoss]) / kExactLossScale;
         const double norm = std::sqrt(status->norm_squared);
         status->gradient_scale = static_cast<float>(clip_norm > 0 && norm > clip_norm ? clip_norm / norm : 1.0);
-        if (reduced[kExactNotFinite] != 0.0f && status->failed_step == 0) status->failed_step = step;
+        if (reduced[kExactNotFinite] != 0.0f && status->failed_step == 0) status->failed_step = step->number;
       });
 }
 
@@ -52,14 +54,14 @@ struct AdamwBuffers {
 /// failed step. `low`, if given, gets the new parameters in a shorter type: the weights of a network that computes in
 /// 16 bits, without a pass of their own.
 template <class Space, class Low = float>
-void adamw_update(const AdamwStep& step, std::size_t count, const StepStatus* status, const AdamwBuffers& buffers,
+void adamw_update(const AdamwStep* step, std::size_t count, const StepStatus* status, const AdamwBuffers& buffers,
                   Low* low = nullptr) {
   constexpr std::size_t block = kElementsAThread<Space>;
-  const AdamwStep s = step;
   const AdamwBuffers all = buffers;
   Kokkos::parallel_for(
       "adamw_update", elements_policy<Space>(0, count), KOKKOS_LAMBDA(const std::size_t b) {
         if (status->failed_step != 0) return;
+        const AdamwStep s = *step;
         const float scale = status->gradient_scale;
         const float* __restrict__ gradient = all.gradient;
         const unsigned char* __restrict__ decays = all.decays;

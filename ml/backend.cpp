@@ -8,8 +8,14 @@
 #include "kernels/errors.hpp"
 #include "kernels/network_convolution.hpp"
 #include "kernels/network_elementwise.hpp"
+#include "ml/backend_options.hpp"
+#include "ml/backends/engine_cache.hpp"
 #include "ml/backends/onednn.hpp"
 #include "ml/memory.hpp"
+
+#if defined(TRAMONTANE_HAS_CUDNN)
+#include "ml/backends/cudnn.hpp"
+#endif
 
 namespace tramontane {
 namespace {
@@ -90,11 +96,20 @@ class SimpleBackend final : public Backend<Scalar> {
 }  // namespace
 
 std::vector<std::string> backend_names() {
-  return {"onednn", "reference", "stub"};
+  return {
+#if defined(TRAMONTANE_HAS_CUDNN)
+    "cudnn",
+#endif
+        "onednn", "reference", "stub"
+  };
 }
 
 template <class Scalar>
 std::shared_ptr<Backend<Scalar>> make_backend(const std::string& name) {
+#if defined(TRAMONTANE_HAS_CUDNN)
+  if constexpr (!std::is_same_v<Scalar, double>)
+    if (name == "cudnn" || name == "auto") return make_backend<Scalar>(name, BackendOptions{});
+#endif
   if (name == "reference") return make_reference_backend<Scalar>(Memory::host);
   if (name == "stub") return std::make_shared<SimpleBackend<Scalar, StubConvolution>>(name, Memory::host);
   if (name == "onednn" || name == "auto") {
@@ -108,6 +123,21 @@ std::shared_ptr<Backend<Scalar>> make_backend(const std::string& name) {
 }
 
 template <class Scalar>
+std::shared_ptr<Backend<Scalar>> make_backend(const std::string& name, [[maybe_unused]] const BackendOptions& options) {
+#if defined(TRAMONTANE_HAS_CUDNN)
+  if constexpr (!std::is_same_v<Scalar, double>)
+    if (name == "cudnn" || name == "auto") {
+      CudnnOptions cudnn;
+      cudnn.tf32 = options.tf32;
+      cudnn.measure = !options.deterministic;
+      cudnn.cache_file = cache_path("cudnn-engines.txt");
+      return make_cudnn_backend<Scalar>(cudnn);
+    }
+#endif
+  return make_backend<Scalar>(name);
+}
+
+template <class Scalar>
 std::shared_ptr<Backend<Scalar>> make_reference_backend(Memory memory) {
   return std::make_shared<SimpleBackend<Scalar, ReferenceConvolution>>("reference", memory);
 }
@@ -115,6 +145,9 @@ std::shared_ptr<Backend<Scalar>> make_reference_backend(Memory memory) {
 template std::shared_ptr<Backend<float>> make_backend<float>(const std::string&);
 template std::shared_ptr<Backend<double>> make_backend<double>(const std::string&);
 template std::shared_ptr<Backend<Bfloat16>> make_backend<Bfloat16>(const std::string&);
+template std::shared_ptr<Backend<float>> make_backend<float>(const std::string&, const BackendOptions&);
+template std::shared_ptr<Backend<double>> make_backend<double>(const std::string&, const BackendOptions&);
+template std::shared_ptr<Backend<Bfloat16>> make_backend<Bfloat16>(const std::string&, const BackendOptions&);
 template std::shared_ptr<Backend<float>> make_reference_backend<float>(Memory);
 template std::shared_ptr<Backend<double>> make_reference_backend<double>(Memory);
 template std::shared_ptr<Backend<Bfloat16>> make_reference_backend<Bfloat16>(Memory);

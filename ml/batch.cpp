@@ -19,8 +19,10 @@ MemoryBuffer<T> copied(const std::string& label, const std::vector<T>& values, M
 }
 
 template <class T>
-void grow(MemoryBuffer<T>& buffer, const std::string& label, std::size_t size, Memory memory) {
-  if (buffer.size() < size) buffer = MemoryBuffer<T>(label, size, memory);
+void grow(MemoryBuffer<T>& buffer, const std::string& label, std::size_t size, Memory memory, int& generation) {
+  if (buffer.size() >= size) return;
+  buffer = MemoryBuffer<T>(label, size, memory);
+  ++generation;
 }
 
 }  // namespace
@@ -98,7 +100,7 @@ void BatchLayout::stage(const std::vector<const Sample*>& samples) {
   if (memory_ == Memory::host) {
     for (const Sample* s : samples) host_fields_.push_back({s->input.data(), s->target.data()});
   } else {
-    grow(staged_, "staged samples", samples.size() * size, memory_);
+    grow(staged_, "staged samples", samples.size() * size, memory_, generation_);
     packed_.resize(samples.size() * size);
     for (std::size_t k = 0; k < samples.size(); ++k) {
       std::copy_n(samples[k]->input.begin(), inputs, packed_.begin() + static_cast<std::ptrdiff_t>(k * size));
@@ -108,7 +110,7 @@ void BatchLayout::stage(const std::vector<const Sample*>& samples) {
     }
     staged_.copy_from_host(packed_.data(), packed_.size());
   }
-  grow(fields_, "fields of samples", samples.size(), memory_);
+  grow(fields_, "fields of samples", samples.size(), memory_, generation_);
   fields_.copy_from_host(host_fields_.data(), samples.size());
 }
 
@@ -134,9 +136,9 @@ const MemoryBuffer<double>& BatchLayout::errors(std::size_t first, int count, in
                                                 const Scalar* prediction, double scale, int capacity,
                                                 Scalar* gradient) {
   const std::size_t segments = static_cast<std::size_t>(count) * planes, size = cells();
-  grow(cell_errors_, "errors of cells", segments * size, memory_);
-  grow(workspace_, "workspace of errors", ordered_sums_workspace(segments, size), memory_);
-  grow(sums_, "errors of samples", segments, memory_);
+  grow(cell_errors_, "errors of cells", segments * size, memory_, generation_);
+  grow(workspace_, "workspace of errors", ordered_sums_workspace(segments, size), memory_, generation_);
+  grow(sums_, "errors of samples", segments, memory_, generation_);
   in_space(memory_, [&](auto space) {
     using Space = decltype(space);
     squared_errors<Space>(tables(), count, fields_.data() + first, stride, prediction,

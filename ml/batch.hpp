@@ -34,6 +34,9 @@ class BatchLayout {
   const StaticFields& statics() const { return statics_; }
   const PanelFrames& frames() const { return frames_; }
 
+  /// Changes when an array was too small and another took its place: what was recorded with the old address is void.
+  int generation() const { return generation_; }
+
   /// To be called before gather.
   void set_normaliser(const Normaliser& normaliser);
 
@@ -71,6 +74,7 @@ class BatchLayout {
   StaticFields statics_;
   int inputs_, targets_;
   Memory memory_;
+  int generation_ = 0;
   PanelFrames frames_;
   Normaliser normaliser_;
   std::vector<int> order_;         ///< of each cell in the order of tiles: its offset in a field (6, n, n)

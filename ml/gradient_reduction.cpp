@@ -7,6 +7,10 @@
 
 #include "kernels/exact_sums.hpp"
 
+#if defined(TRAMONTANE_HAS_NCCL)
+#include "ml/nccl_reduction.hpp"
+#endif
+
 namespace tramontane {
 
 std::vector<GradientBucket> gradient_buckets(const NetworkGraph& graph, std::size_t bytes) {
@@ -35,6 +39,7 @@ class LocalReducer final : public GradientReducer {
              [&](auto space) { exact_to_float<decltype(space)>(b.begin, b.end, buffers_.sums, buffers_.reduced); });
   }
   void finish() override {}
+  bool on_device() const override { return buffers_.memory == Memory::device; }
 
  private:
   GradientBuffers buffers_;
@@ -166,6 +171,9 @@ std::unique_ptr<GradientReducer> make_gradient_reducer(MPI_Comm learners, Gradie
   int ranks = 1;
   MPI_Comm_size(learners, &ranks);
   if (ranks == 1) return std::make_unique<LocalReducer>(std::move(buffers));
+#if defined(TRAMONTANE_HAS_NCCL)
+  if (auto reducer = make_nccl_reducer(learners, buffers, deadline_seconds)) return reducer;
+#endif
   return std::make_unique<MpiReducer>(learners, std::move(buffers), deadline_seconds);
 }
 

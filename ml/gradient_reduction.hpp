@@ -43,13 +43,19 @@ class GradientReducer {
   virtual void start(std::size_t bucket) = 0;
   /// Called between the layers of the backward pass, for a reducer that needs the processor to get on.
   virtual void progress() {}
+  /// Whether start and finish do no more than queue work on the device, so that a step can be recorded with them.
+  virtual bool on_device() const { return false; }
+  /// Waits, within the deadline, for what has been queued on the device: to be called before the host waits in a way
+  /// that has none. Throws RunError as finish does.
+  virtual void await() {}
   /// Returns when every bucket of `reduced` holds the sum over all ranks as single-precision numbers, on a device as
   /// far as kernels that are put on Kokkos' default instance from now on are concerned. Throws RunError when the other
   /// ranks do not answer in time.
   virtual void finish() = 0;
 };
 
-/// Through MPI, or with one rank by no more than a conversion. Collective; `learners` is the reducer's own to use.
+/// Through NCCL where it can serve (ml/nccl_reduction.hpp), else through MPI, or with one rank by no more than a
+/// conversion. Collective; `learners` is the reducer's own to use.
 std::unique_ptr<GradientReducer> make_gradient_reducer(MPI_Comm learners, GradientBuffers buffers,
                                                        double deadline_seconds);
 

@@ -49,6 +49,10 @@ struct Model {
   /// its largest value (single-precision round-off through a dozen layers, whatever the compiler and processor).
   void check_self_test() const;
 
+  /// All but the arrays, as JSON, and back. The latter throws std::exception if a part is missing.
+  std::string description() const;
+  void apply_description(const std::string& text);
+
   /// The model file's bytes: 512 bytes of plain text header (format version, size, checksum), then an HDF5 image that
   /// starts there as HDF5's user block allows, so that h5dump and h5py open the file.
   std::vector<std::byte> to_bytes() const;

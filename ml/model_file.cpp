@@ -157,7 +157,7 @@ std::vector<Variable> variables_from(const json& list) {
   return variables;
 }
 
-json description(const Model& m) {
+json description_of(const Model& m) {
   const NetworkSpec& s = m.network;
   json blocks = json::array();
   for (const ParameterBlock& b : build_graph(s).blocks)
@@ -188,7 +188,7 @@ json description(const Model& m) {
           {"blocks", blocks}};
 }
 
-void apply_description(const json& d, Model& m) {
+void take_over(const json& d, Model& m) {
   m.kind = d.at("kind");
   m.vector_frame = d.at("vector_frame");
   m.interval_seconds = d.at("interval_seconds");
@@ -217,7 +217,7 @@ Model read_image(const std::byte* image, std::size_t size) {
   must(H5Pset_file_image(access, const_cast<std::byte*>(image), size));
   const Handle file(H5Fopen("model", H5F_ACC_RDONLY, access), H5Fclose);
   Model m;
-  apply_description(json::parse(read_text(file, "description")), m);
+  m.apply_description(read_text(file, "description"));
   m.provenance = read_text(file, "provenance");
   m.weights = read_array<float>(file, "weights");
   m.normaliser.input_mean = read_array<double>(file, "input_mean");
@@ -231,6 +231,14 @@ Model read_image(const std::byte* image, std::size_t size) {
 
 }  // namespace
 
+std::string Model::description() const {
+  return description_of(*this).dump(1);
+}
+
+void Model::apply_description(const std::string& text) {
+  take_over(json::parse(text), *this);
+}
+
 std::vector<std::byte> Model::to_bytes() const {
   check_consistent();
   std::vector<std::byte> image;
@@ -238,7 +246,7 @@ std::vector<std::byte> Model::to_bytes() const {
     const QuietHdf5 quiet;
     const Handle access(memory_file_access(), H5Pclose);
     const Handle file(H5Fcreate("model", H5F_ACC_TRUNC, H5P_DEFAULT, access), H5Fclose);
-    write_text(file, "description", description(*this).dump(1));
+    write_text(file, "description", description());
     write_text(file, "provenance", provenance);
     write_array(file, "weights", weights);
     write_array(file, "input_mean", normaliser.input_mean);

@@ -21,6 +21,7 @@ Optimiser::Optimiser(const NetworkGraph& graph, OptimiserOptions options, const 
       average_("average of the parameters", size_, memory),
       decays_("weights that decay", size_, memory),
       workspace_("workspace of the norm", ordered_sums_workspace(1, size_), memory),
+      scalars_("scalars of the step", 1, memory),
       status_("status of the step", 1, memory) {
   std::vector<unsigned char> decays(size_, 0);
   for (const ParameterBlock& block : graph.blocks)
@@ -39,19 +40,11 @@ double Optimiser::learning_rate(std::int64_t step) const {
   return o.learning_rate * (o.floor_fraction + (1 - o.floor_fraction) * shape);
 }
 
-void Optimiser::clip(const float* reduced) {
-  in_space(status_.memory(), [&](auto space) {
-    using Space = decltype(space);
-    ordered_sums<Space>(1, size_, SquaresOfElements{reduced + kExactStatus}, workspace_.data(),
-                        &status_.data()->norm_squared);
-    judge_step<Space>(step_ + 1, options_.clip_norm, reduced, status_.data());
-  });
-}
-
-void Optimiser::update(const float* reduced) {
+void Optimiser::begin_step() {
   const OptimiserOptions& o = options_;
   const double t = static_cast<double>(++step_);
   AdamwStep step{};
+  step.number = step_;
   step.learning_rate = static_cast<float>(learning_rate(step_));
   step.beta1 = static_cast<float>(o.beta1);
   step.beta2 = static_cast<float>(o.beta2);
@@ -60,9 +53,23 @@ void Optimiser::update(const float* reduced) {
   step.second_correction = static_cast<float>(1 / (1 - std::pow(o.beta2, t)));
   step.weight_decay = static_cast<float>(o.weight_decay);
   step.average_decay = static_cast<float>(std::min(o.average_decay, (1 + t) / (10 + t)));
+  scalars_.copy_from_host(&step, 1);
+}
+
+void Optimiser::clip(const float* reduced) {
+  in_space(status_.memory(), [&](auto space) {
+    using Space = decltype(space);
+    ordered_sums<Space>(1, size_, SquaresOfElements{reduced + kExactStatus}, workspace_.data(),
+                        &status_.data()->norm_squared);
+    judge_step<Space>(scalars_.data(), options_.clip_norm, reduced, status_.data());
+  });
+}
+
+void Optimiser::update(const float* reduced) {
   const AdamwBuffers buffers{reduced + kExactStatus, decays_.data(),        parameters_.data(),
                              first_moment_.data(),   second_moment_.data(), average_.data()};
-  in_space(status_.memory(), [&](auto space) { adamw_update<decltype(space)>(step, size_, status_.data(), buffers); });
+  in_space(status_.memory(),
+           [&](auto space) { adamw_update<decltype(space)>(scalars_.data(), size_, status_.data(), buffers); });
 }
 
 StepStatus Optimiser::peek_status() const {

@@ -44,6 +44,9 @@ class Optimiser {
   /// Learning rate of the step with number `step`, counted from 1.
   double learning_rate(std::int64_t step) const;
 
+  /// Starts the next step: makes what changes from step to step readable for clip and update, which only queue kernels
+  /// that read it, so that they can be recorded once and run for every step.
+  void begin_step();
   /// Takes the norm of the mean gradient, in a fixed order and in double precision, and decides how it is clipped and
   /// whether the step may be taken at all. `reduced` (network's memory) holds kExactStatus status elements, then the
   /// gradient.
@@ -70,6 +73,7 @@ class Optimiser {
   MemoryBuffer<float> parameters_, first_moment_, second_moment_, average_;
   MemoryBuffer<unsigned char> decays_;  ///< 1 where weight decay applies
   MemoryBuffer<double> workspace_;      ///< of the norm
+  MemoryBuffer<AdamwStep> scalars_;     ///< one: the step at work
   MemoryBuffer<StepStatus> status_;     ///< one
 };
 

@@ -25,8 +25,12 @@ Surrogate::Surrogate(const Model& model, const Tiling& tiling, MPI_Comm solvers,
   int rank = 0;
   MPI_Comm_rank(solvers, &rank);
   frames_ = PanelFrames(tiling, axes, tiling.first_tile(rank), tiling.owned_count(rank));
-  network_->set_input_transform(
-      [this](float* padded) { frames_.to_panel(padded, network_->images(), network_->input_stride(), kInputVector); });
+  input_frames_ = computer->memory() == Memory::host
+                      ? frames_
+                      : PanelFrames(tiling, axes, tiling.first_tile(rank), tiling.owned_count(rank), Memory::device);
+  network_->set_input_transform([this](float* padded) {
+    input_frames_.to_panel(padded, network_->images(), network_->input_stride(), kInputVector);
+  });
 }
 
 void Surrogate::update(const Model& model) {

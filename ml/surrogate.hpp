@@ -40,8 +40,8 @@ class Surrogate {
  private:
   Model model_;
   Tiling tiling_;
-  std::size_t cells_ = 0;  ///< owned by this rank
-  PanelFrames frames_;
+  std::size_t cells_ = 0;              ///< owned by this rank
+  PanelFrames frames_, input_frames_;  ///< on the host, and in the network's memory
   std::unique_ptr<Network<float>> network_;
   std::vector<float> input_, prediction_;  ///< the network's, on the host
 };

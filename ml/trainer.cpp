@@ -39,7 +39,7 @@ Trainer::Trainer(NetworkSpec spec, TrainerOptions options, StaticFields statics,
       graph_(build_graph(spec_)),
       learners_(learners),
       pass_(make_training_pass(options.precision, backend, graph_, Tiling(spec_.n, spec_.tiles_per_edge, 1),
-                               checked(options.micro_batch))),
+                               checked(options.micro_batch), options.backend)),
       memory_(pass_->memory()),
       layout_(Tiling(spec_.n, spec_.tiles_per_edge, 1), std::move(statics), static_cast<int>(sample_inputs().size()),
               spec_.outputs, memory_),
@@ -57,6 +57,9 @@ Trainer::Trainer(NetworkSpec spec, TrainerOptions options, StaticFields statics,
 void Trainer::list_tasks() {
   step_tasks_ = {
       {"stage", [this] { stage(); }},
+      {"schedule", [this] { optimiser_.begin_step(); }},
+  };
+  start_tasks_ = {
       {"weights", [this] { pass_->set_parameters(optimiser_.parameters()); }},
   };
   pass_tasks_ = {
@@ -147,6 +150,7 @@ void Trainer::reduce() {
 }
 
 void Trainer::read_status() {
+  reducer_->await();
   const std::int64_t step = optimiser_.step(), unread = std::exchange(unread_, 0);
   status_ = optimiser_.read_status();
   if (status_.failed_step == 0) return;
@@ -203,17 +207,35 @@ std::string Trainer::not_finite_block() {
   return found;
 }
 
+/// A batch that could not be staged makes a step of its own kind.
+bool Trainer::records() const {
+  return options_.graph && StepGraph::available() && memory_ == Memory::device && reducer_->on_device() &&
+         problem_.empty();
+}
+
+/// The part of a step that runs in the back end's memory. Nothing here but kernels' calls: on a device it is recorded
+/// once and then launched as a whole.
+void Trainer::queue_step() {
+  run(start_tasks_);
+  if (problem_.empty()) for_passes([this] { run(pass_tasks_); });
+  run(end_tasks_);
+}
+
 StepReport Trainer::step(const std::vector<const Sample*>& samples, bool report) {
   if (normaliser_.input_mean.empty()) throw RunError("the trainer was asked to step before it got its normaliser");
   if (samples.empty()) throw RunError("the trainer was asked to step without samples");
   const double start = MPI_Wtime();
-  const auto lists = {&step_tasks_, &pass_tasks_, &end_tasks_};
+  const auto lists = {&step_tasks_, &start_tasks_, &pass_tasks_, &end_tasks_};
   for (auto* tasks : lists)
     for (Task& task : *tasks) task.seconds = 0;
+  reducer_->await();
   batch_ = samples;
   run(step_tasks_);
-  if (problem_.empty()) for_passes([this] { run(pass_tasks_); });
-  run(end_tasks_);
+  if (std::exchange(recorded_generation_, layout_.generation()) != layout_.generation()) recorded_.clear();
+  if (records())
+    recorded_.run(static_cast<int>(batch_.size()), [this] { queue_step(); });
+  else
+    queue_step();
   ++unread_;
   if (report) read_status();
   StepReport out;

@@ -6,11 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "ml/backend_options.hpp"
 #include "ml/batch.hpp"
 #include "ml/gradient_reduction.hpp"
 #include "ml/model.hpp"
 #include "ml/mpi_deadline.hpp"
 #include "ml/optimiser.hpp"
+#include "ml/step_graph.hpp"
 #include "ml/training_pass.hpp"
 
 namespace tramontane {
@@ -22,6 +24,8 @@ struct TrainerOptions {
   int micro_batch = 1;                    ///< samples per pass: small ones keep activations in cache, gradients add up
   std::size_t bucket_bytes = 256 * 1024;  ///< of gradients that are reduced at once
   double deadline_seconds = 300;          ///< for the other learner ranks
+  BackendOptions backend;
+  bool graph = true;  ///< on a device: run the step as one recorded graph where that is possible
   std::string kind = "correction";
   double interval_seconds = 3600;  ///< coupling interval of the targets; both go into the model
 };
@@ -103,6 +107,8 @@ class Trainer {
   void run(std::vector<Task>& tasks);
   bool last_pass() const { return first_ + count_ >= batch_.size(); }
   int count() const { return static_cast<int>(count_); }
+  bool records() const;
+  void queue_step();
   template <class Pass>
   void for_passes(const Pass& pass);
   double global_batch() const { return static_cast<double>(batch_.size()) * learners_.size(); }
@@ -126,7 +132,10 @@ class Trainer {
   BatchLayout layout_;
   Optimiser optimiser_;
   Normaliser normaliser_;
-  std::vector<Task> step_tasks_, pass_tasks_, end_tasks_;  ///< before the passes, once a pass, after them
+  std::vector<Task> step_tasks_, start_tasks_, pass_tasks_, end_tasks_;  ///< by the host, then before the passes, once
+                                                                         ///< a pass, after them
+  StepGraph recorded_;
+  int recorded_generation_ = 0;  ///< of the batch layout's arrays
 
   // Flat buffers. The integer sums and the reduced gradient have status elements before the parameters' part.
   MemoryBuffer<float> gradient_;     ///< of one pass

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "kernels/errors.hpp"
 
 namespace tramontane {
@@ -52,23 +54,25 @@ class TypedPass final : public TrainingPass {
 }  // namespace
 
 std::vector<std::string> training_precisions() {
-  return {"f32", "bf16"};
+  return {"f32", "tf32", "bf16"};
 }
 
 void check_precision(const std::string& precision, const std::string& backend) {
-  if (precision == "bf16")
-    make_backend<Bfloat16>(backend);
-  else if (precision != "f32")
-    throw InputError(fmt::format("learner.precision = {} is unknown: choose {}", precision,
-                                 fmt::join(training_precisions(), " or ")));
+  const std::vector<std::string> known = training_precisions();
+  if (std::find(known.begin(), known.end(), precision) == known.end())
+    throw InputError(
+        fmt::format("learner.precision = {} is unknown: choose one of {}", precision, fmt::join(known, ", ")));
+  // Every device that cuDNN 9 runs on computes in bf16; asking would occupy one.
+  if (precision == "bf16" && backend != "cudnn") make_backend<Bfloat16>(backend);
 }
 
 std::unique_ptr<TrainingPass> make_training_pass(const std::string& precision, const std::string& backend,
-                                                 const NetworkGraph& graph, const Tiling& grid, int samples) {
+                                                 const NetworkGraph& graph, const Tiling& grid, int samples,
+                                                 const BackendOptions& options) {
   check_precision(precision, backend);
   if (precision == "bf16")
-    return std::make_unique<TypedPass<Bfloat16>>(make_backend<Bfloat16>(backend), graph, grid, samples);
-  return std::make_unique<TypedPass<float>>(make_backend<float>(backend), graph, grid, samples);
+    return std::make_unique<TypedPass<Bfloat16>>(make_backend<Bfloat16>(backend, options), graph, grid, samples);
+  return std::make_unique<TypedPass<float>>(make_backend<float>(backend, options), graph, grid, samples);
 }
 
 }  // namespace tramontane

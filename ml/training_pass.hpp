@@ -32,14 +32,16 @@ class TrainingPass {
   virtual std::string first_layer_not_finite() const = 0;
 };
 
-/// Names of make_training_pass: "f32", and "bf16" for activations and packed weights of 16 bits.
+/// Names of make_training_pass: "f32", "tf32" for single precision multiplied as cuDNN's tf32 does, and "bf16" for
+/// activations and packed weights of 16 bits.
 std::vector<std::string> training_precisions();
 
 /// Throws InputError, in one sentence, if there is no such precision or the back end lacks it on this processor.
 void check_precision(const std::string& precision, const std::string& backend);
 
-/// A pass of at most `samples` spheres. Throws as check_precision does.
+/// A pass of at most `samples` spheres. Throws as check_precision does. With tf32, options.tf32 must be set.
 std::unique_ptr<TrainingPass> make_training_pass(const std::string& precision, const std::string& backend,
-                                                 const NetworkGraph& graph, const Tiling& grid, int samples);
+                                                 const NetworkGraph& graph, const Tiling& grid, int samples,
+                                                 const BackendOptions& options = {});
 
 }  // namespace tramontane

@@ -29,8 +29,10 @@ def arguments():
                         "as far as they are finished")
     parser.add_argument("--ranks", type=int, default=len(os.sched_getaffinity(0)),
                         help="most ranks to use; default: the cores at hand")
-    parser.add_argument("--finest", type=int, help="grid of the reference runs of Williamson 5 and the unstable jet; "
-                        "default 384, with --quick 96; the jet with viscosity on C384 takes most of the full suite")
+    parser.add_argument("--finest", type=int, help="grid of the reference run of Williamson 5; default 384, with "
+                        "--quick 96")
+    parser.add_argument("--finest-jet", type=int, help="grid of the reference runs of the unstable jet; default 192, "
+                        "which resolves it with viscosity, with --quick 96; 384 takes hours")
     parser.add_argument("--minutes", type=float, help="begin no further run after this time")
     parser.add_argument("--list", action="store_true", help="say what is left to run and for how long, run nothing")
     parser.add_argument("--report", action="store_true", help="run nothing, write results and plots from what is there")
@@ -43,8 +45,10 @@ def arguments():
             parser.error(f"there is no part '{part}': choose from {', '.join(PARTS)}")
     if parsed.ranks < 1:
         parser.error("--ranks must be at least 1")
-    if parsed.finest is not None and (parsed.finest < 48 or parsed.finest % 48):
-        parser.error("--finest must be a multiple of 48, because the coarser grids nest in it")
+    for option in ("finest", "finest_jet"):
+        value = getattr(parsed, option)
+        if value is not None and (value < 48 or value % 48):
+            parser.error(f"--{option.replace('_', '-')} must be a multiple of 48, because the coarser grids nest in it")
     return parsed, parts
 
 
@@ -55,7 +59,7 @@ def main():
         sys.exit(f"scripts/bench: {options.build} holds no build: run without --list and --report, or name one by "
                  "--build")
     suite = Suite(output, options.build, options.ranks, options.quick, options.finest, options.list,
-                  options.minutes)
+                  options.minutes, options.finest_jet)
     result = {"machine": machine_facts(suite), "mode": "quick" if options.quick else "full",
               "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "ranks": options.ranks}
     began = time.monotonic()

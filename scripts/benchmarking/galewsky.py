@@ -37,7 +37,7 @@ def curve_run(suite, variant, deck, n, order, integrator, courant):
 
 
 def measure_galewsky(suite):
-    sizes, finest = suite.coarser, suite.finest
+    sizes, finest = suite.nested_in(suite.finest_jet), suite.finest_jet
     result = {"reference_n": finest, "reference_order": 7, "field": "vorticity", "norm": "l2", "targets": TARGETS,
               "variants": {}}
     for variant, deck in (("galewsky-inviscid", "galewsky"), ("galewsky-viscous", "galewsky-viscous")):

@@ -36,14 +36,20 @@ def tiles_per_edge(n, ranks):
 
 
 class Suite:
-    def __init__(self, output, build, ranks, quick, finest=None, listing=False, minutes=None):
+    def __init__(self, output, build, ranks, quick, finest=None, listing=False, minutes=None, finest_jet=None):
         self.output, self.build, self.ranks, self.quick = Path(output), Path(build), ranks, quick
         #: Grid of the reference runs where there is no exact solution, and the grids that are held against it.
         self.finest = finest or (96 if quick else 384)
-        self.coarser = [n for n in ([24, 48] if quick else [48, 96, 192]) if n < self.finest and self.finest % n == 0]
+        self.coarser = self.nested_in(self.finest)
+        #: The same for the unstable jet with and without viscosity: C192 resolves it with viscosity.
+        self.finest_jet = finest_jet or (96 if quick else 192)
         self.listing = listing
         self.deadline = None if minutes is None else time.monotonic() + 60 * minutes
         self.missing, self.failed, self.estimated = [], [], 0.0
+
+    def nested_in(self, finest):
+        """Grids that are held against a finest one."""
+        return [n for n in ([24, 48] if self.quick else [48, 96, 192]) if n < finest and finest % n == 0]
 
     def solver_run(self, label, deck, n, order=5, integrator="ssprk3", courant=None, settings=None, days=None,
                    viscous=False):

@@ -103,6 +103,11 @@ void ArchiveSet::sort_by_use() {
   }
 }
 
+std::int64_t ArchiveSet::block_samples() const {
+  constexpr std::int64_t kLeast = 16, kMostBlocks = 256;
+  return std::max(kLeast, (size() + kMostBlocks - 1) / kMostBlocks);
+}
+
 bool ArchiveSet::check_samples(MPI_Comm comm, const std::function<void(const Sample&)>& visit, bool show_progress) {
   int rank = 0, ranks = 1;
   MPI_Comm_rank(comm, &rank);
@@ -112,7 +117,10 @@ bool ArchiveSet::check_samples(MPI_Comm comm, const std::function<void(const Sam
   int stopped = 0;
   Progress progress("checking the archives", static_cast<double>(size()), "samples", show_progress && rank == 0);
   collective_guard(comm, [&] {
-    for (std::int64_t k = rank; k < size() && !stopped; k += ranks) {
+    const std::int64_t block = block_samples();
+    // Within a rank's blocks one after the other: k jumps over those of the other ranks.
+    for (std::int64_t k = rank * block; k < size() && !stopped;
+         k += (k + 1) % block == 0 ? 1 + (ranks - 1) * block : 1) {
       try {
         const Sample sample = read(k);
         if (visit && !sample.info.validation) visit(sample);

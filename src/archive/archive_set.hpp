@@ -38,11 +38,16 @@ class ArchiveSet {
   /// options allow otherwise, months. Local: every rank does the same. Throws InputError naming the archive.
   explicit ArchiveSet(const ArchiveSetOptions& options);
 
-  /// Reads every sample once, shared out among the ranks of `comm`, and checks its checksum and that all its numbers
-  /// are finite. Bad ones are left out of the list, or the first is an InputError, as the options say. `visit` gets
-  /// this rank's share of the good training samples, in ascending order. Returns false when a signal ended it early.
-  /// Collective.
+  /// Reads every sample once, shared out among the ranks of `comm` in whole blocks, and checks its checksum and that all
+  /// its numbers are finite. Bad ones are left out of the list, or the first is an InputError, as the options say.
+  /// `visit` gets the good training samples of this rank's blocks, in ascending order, with the number that they have
+  /// before bad ones are left out. Returns false when a signal ended it early. Collective.
   bool check_samples(MPI_Comm comm, const std::function<void(const Sample&)>& visit = {}, bool show_progress = false);
+
+  /// Samples of a block, and the number of blocks: functions of the list alone, so that what is summed up block by
+  /// block does not depend on the number of ranks.
+  std::int64_t block_samples() const;
+  std::int64_t blocks() const { return (size() + block_samples() - 1) / block_samples(); }
 
   int n() const { return archives_.front()->n(); }
   double interval_seconds() const { return archives_.front()->interval_seconds(); }

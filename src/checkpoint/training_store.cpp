@@ -93,8 +93,8 @@ std::optional<TrainingCheckpoint> TrainingStore::find() {
       spdlog::warn("{} was written by tramontane {}, this is {}: results may differ in the last digits", path,
                    found->version, TRAMONTANE_VERSION);
     if (found->identity.learners != own_.learners)
-      spdlog::warn("{} was written on {} ranks, this is on {}: the same batches, but gradients add up in another order",
-                   path, found->identity.learners, own_.learners);
+      spdlog::info("{} was written on {} ranks, this is on {}: the batches stay the same", path,
+                   found->identity.learners, own_.learners);
   }
   return found;
 }

@@ -179,6 +179,7 @@ LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, Mo
   if (first) {
     outcome.model.save(std::filesystem::path(deck.output.dir) / deck.learner.model);
     handover.send(outcome.model);
+    save_as_onnx(deck, outcome.model);
   }
   return outcome.summary;
 }

@@ -33,19 +33,24 @@ HybridCorrection::HybridCorrection(const Deck& deck, const Model& model, SolverP
   }
 }
 
+HybridCorrection::HybridCorrection(const Deck& deck, const OnnxModel& model, SolverPair& solvers) : solvers_(solvers) {
+  const Grid& grid = solvers.coarse().grid();
+  graph_ = std::make_unique<GraphSurrogate>(model, grid.tiling(), solvers.comm(), deck.stream.deadline);
+}
+
 CellFields HybridCorrection::operator()(const CellFields& coarse) {
   std::vector<float> inputs;
   for (const auto& variable : surrogate_inputs(coarse, solvers_.coarse().solver().orography()))
     inputs.insert(inputs.end(), variable.begin(), variable.end());
-  const std::vector<float> out = surrogate_->evaluate(inputs, statics_);
+  const std::vector<float> out = graph_ ? graph_->evaluate(inputs) : surrogate_->evaluate(inputs, statics_);
   const std::size_t cells = coarse.depth.size();
   CellFields tendency;
   tendency.depth.assign(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(cells));
   for (int c = 0; c < 3; ++c)
     tendency.velocity[c].assign(out.begin() + static_cast<std::ptrdiff_t>((c + 1) * cells),
                                 out.begin() + static_cast<std::ptrdiff_t>((c + 2) * cells));
-  const auto& bound = surrogate_->model().normaliser.bound;
-  for (std::size_t k = 0; k < out.size(); ++k)
+  const auto& bound = graph_ ? graph_->bounds() : surrogate_->model().normaliser.bound;
+  for (std::size_t k = 0; k < out.size() && !bound.empty(); ++k)
     if (std::abs(out[k]) >= 0.999999 * bound[k / cells]) ++clamped_;
   values_ += static_cast<double>(out.size());
   return tendency;

@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "ml/onnx/graph_surrogate.hpp"
 #include "ml/surrogate.hpp"
 #include "src/coupled/forecast.hpp"
 
@@ -13,6 +14,8 @@ class HybridCorrection {
  public:
   /// Throws InputError when the model is not for this grid, interval and these variables.
   HybridCorrection(const Deck& deck, const Model& model, SolverPair& solvers);
+  /// With another program's graph.
+  HybridCorrection(const Deck& deck, const OnnxModel& model, SolverPair& solvers);
 
   /// Correction tendency for the coarse solver's fields.
   CellFields operator()(const CellFields& coarse);
@@ -23,6 +26,7 @@ class HybridCorrection {
  private:
   SolverPair& solvers_;
   std::unique_ptr<Surrogate> surrogate_;
+  std::unique_ptr<GraphSurrogate> graph_;  ///< or another program's
   std::vector<float> statics_;
   double clamped_ = 0, values_ = 0;
 };

@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <deque>
+#include <filesystem>
 
+#include "ml/onnx/model_export.hpp"
 #include "physics/grid.hpp"
 #include "src/deck/network_spec.hpp"
 #include "src/program/progress.hpp"
@@ -22,8 +25,12 @@ int size_of(MPI_Comm comm) {
   return size;
 }
 
-TrainerOptions trainer_options(const Deck& deck, const LearningPlan& plan) {
+TrainerOptions trainer_options(const Deck& deck, const LearningPlan& plan, MPI_Comm learners) {
   TrainerOptions options;
+  // Small passes keep activations in a processor's cache; a GPU wants all of the batch at once.
+  int ranks = 1;
+  MPI_Comm_size(learners, &ranks);
+  if (deck.surrogate.backend == SurrogateBackend::cudnn) options.micro_batch = std::max(1, deck.learner.batch / ranks);
   options.optimiser.learning_rate = deck.learner.learning_rate;
   options.optimiser.warmup_steps = deck.learner.warmup;
   options.optimiser.total_steps = plan.steps;
@@ -33,6 +40,8 @@ TrainerOptions trainer_options(const Deck& deck, const LearningPlan& plan) {
   options.precision = deck.learner.precision;
   options.seed = static_cast<std::uint64_t>(deck.learner.seed);
   options.deadline_seconds = deck.stream.deadline;
+  options.backend.tf32 = deck.learner.precision == "tf32";
+  options.backend.deterministic = deck.learner.deterministic;
   options.kind = name_of(deck.surrogate.kind);
   options.interval_seconds = plan.interval;
   return options;
@@ -87,7 +96,7 @@ class Learning {
         learners_(learners),
         metrics_(metrics),
         hooks_(hooks),
-        trainer_(training_network(deck, plan), trainer_options(deck, plan), surrogate_statics(plan.n), learners,
+        trainer_(training_network(deck, plan), trainer_options(deck, plan, learners), surrogate_statics(plan.n), learners,
                  name_of(deck.surrogate.backend)) {}
 
   LearningOutcome run() {
@@ -305,6 +314,12 @@ LearningOutcome learn(const Deck& deck, const LearningPlan& plan, BatchSource& b
     throw InputError(fmt::format("{}learner.batch = {} does not divide over {} learner ranks: choose a multiple",
                                  deck.where("learner.batch"), deck.learner.batch, size_of(learners)));
   return Learning(deck, plan, batches, learners, metrics, hooks).run();
+}
+
+void save_as_onnx(const Deck& deck, const Model& model) {
+  if (!deck.output.onnx) return;
+  const std::filesystem::path beside = std::filesystem::path(deck.output.dir) / deck.learner.model;
+  save_onnx(model, surrogate_statics(model.network.n), std::filesystem::path(beside).replace_extension(".onnx"));
 }
 
 }  // namespace tramontane

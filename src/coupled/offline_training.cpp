@@ -4,8 +4,10 @@
 
 #include <cmath>
 #include <filesystem>
+#include <map>
 
 #include "kernels/checksum.hpp"
+#include "ml/onnx/model_import.hpp"
 #include "src/checkpoint/training_store.hpp"
 #include "src/coupled/coupled_run.hpp"
 #include "src/coupled/energy_meter.hpp"
@@ -52,7 +54,7 @@ void require_fitting_archives(const Deck& deck, const ArchiveSet& archives) {
 /// The model of --from. Its architecture is taken, so keys of the network that the user set must not say otherwise.
 Model load_starting_model(const Deck& deck, const std::string& path, const LearningPlan& plan) {
   if (!std::filesystem::exists(path)) throw InputError(fmt::format("--from {}: there is no such file", path));
-  Model model = Model::load(path);
+  Model model = load_any_model(path);
   try {
     require_fitting_model(deck, model);
   } catch (const InputError& error) {
@@ -140,6 +142,40 @@ std::vector<std::string> texts_of(const std::set<int>& months) {
   return texts;
 }
 
+/// Scales of the training samples, summed up in the blocks in which samples are checked: the same bits on any number of
+/// ranks.
+class BlockStatistics {
+ public:
+  explicit BlockStatistics(const ArchiveSet& archives)
+      : block_samples_(archives.block_samples()), blocks_(archives.blocks()), area_(surrogate_statics(archives.n()).area) {}
+
+  void add(const Sample& sample) {
+    const std::int64_t block = sample.info.number / block_samples_;
+    if (!mine_.count(block)) mine_.emplace(block, empty());
+    mine_.at(block).add(sample);
+  }
+
+  /// Collective.
+  Normaliser finish(MPI_Comm comm, double deadline_seconds) const {
+    NormaliserStatistics all = empty();
+    for (std::int64_t block = 0; block < blocks_; ++block) {
+      NormaliserStatistics one = mine_.count(block) ? mine_.at(block) : empty();
+      one.reduce(comm, deadline_seconds);  // one rank has it, or none
+      all.merge(one);
+    }
+    return all.finish(kBoundFactor);
+  }
+
+ private:
+  NormaliserStatistics empty() const {
+    return {area_, static_cast<int>(sample_inputs().size()), static_cast<int>(sample_targets().size())};
+  }
+
+  std::int64_t block_samples_, blocks_;
+  std::vector<double> area_;
+  std::map<std::int64_t, NormaliserStatistics> mine_;
+};
+
 /// One training, in order: check the archives, find a checkpoint, train, save.
 class OfflineTraining {
  public:
@@ -178,7 +214,7 @@ class OfflineTraining {
  private:
   /// Everything that can be wrong with the input, before anything is written. False when a signal came meanwhile.
   bool check_input() {
-    std::unique_ptr<NormaliserStatistics> statistics;
+    std::unique_ptr<BlockStatistics> statistics;
     collective_guard(context_.world, [&] {
       archives_ = std::make_unique<ArchiveSet>(archive_options(deck_));
       require_fitting_archives(deck_, *archives_);
@@ -186,9 +222,7 @@ class OfflineTraining {
       plan_.interval = archives_->interval_seconds();
       if (context_.line.from) plan_.from = load_starting_model(deck_, *context_.line.from, plan_);
       if (deck_.learner.order == SampleOrder::shuffled && !plan_.from)
-        statistics = std::make_unique<NormaliserStatistics>(surrogate_statics(plan_.n).area,
-                                                            static_cast<int>(sample_inputs().size()),
-                                                            static_cast<int>(sample_targets().size()));
+        statistics = std::make_unique<BlockStatistics>(*archives_);
     });
     const auto add = [&](const Sample& sample) {
       if (statistics) statistics->add(sample);
@@ -204,8 +238,7 @@ class OfflineTraining {
       provenance["continued_from"] = {{"file", *context_.line.from}, {"training_step", plan_.from->training_step}};
     plan_.provenance = provenance.dump();
     if (statistics) {
-      statistics->reduce(context_.world, deck_.stream.deadline);
-      normaliser_ = statistics->finish(kBoundFactor);
+      normaliser_ = statistics->finish(context_.world, deck_.stream.deadline);
     } else if (plan_.from) {
       normaliser_ = plan_.from->normaliser;
     }
@@ -266,6 +299,7 @@ class OfflineTraining {
         (outcome.best ? *outcome.best : outcome.model).save(folder / name);
         outcome.model.save(folder / (name.stem().string() + "-last" + name.extension().string()));
       }
+      save_as_onnx(deck_, outcome.best ? *outcome.best : outcome.model);
       summary.wall_seconds = MPI_Wtime() - began_;
       summary.energy = energy_.read();
       write_summary(deck_.output.dir, summary);

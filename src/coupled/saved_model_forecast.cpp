@@ -1,8 +1,12 @@
 // `tramontane forecast`: verified forecasts with a model that an earlier run left.
+#include <algorithm>
+#include <cmath>
+
 #include "src/coupled/coupled_run.hpp"
 #include "src/coupled/energy_meter.hpp"
 #include "src/coupled/forecast_report.hpp"
 #include "src/coupled/hybrid.hpp"
+#include "src/coupled/learning.hpp"
 #include "src/coupled/solver_report.hpp"
 #include "src/output/report.hpp"
 #include "src/output/run_folder.hpp"
@@ -12,14 +16,32 @@ namespace tramontane {
 
 namespace {
 
-Model load_fitting_model(const Deck& deck) {
-  Model model = Model::load(*deck.surrogate.model);
+/// An export of ours carries the static fields that the network was trained with; a run makes its own.
+void require_same_statics(const StaticFields& have, int n) {
+  const StaticFields own = surrogate_statics(n);
+  const auto close = [](float a, float b) { return std::abs(a - b) <= 1e-5f; };
+  if (!std::equal(have.values.begin(), have.values.end(), own.values.begin(), own.values.end(), close) ||
+      (!have.axes.empty() && !std::equal(have.axes.begin(), have.axes.end(), own.axes.begin(), own.axes.end(), close)))
+    throw InputError("its static fields are not those of this grid: export the model again");
+}
+
+/// A model of either format that fits the deck.
+OnnxModel load_fitting_model(const Deck& deck) {
+  OnnxModel loaded;
+  if (is_onnx(*deck.surrogate.model))
+    loaded = load_onnx(*deck.surrogate.model);
+  else
+    loaded.model = Model::load(*deck.surrogate.model);
+  Model& model = loaded.model;
+  // Static fields of another program's graph are inside it.
+  if (loaded.graph) model.statics = surrogate_statics(deck.surrogate.coarse_n).variables;
   try {
     require_fitting_model(deck, model);
+    if (loaded.statics) require_same_statics(*loaded.statics, deck.surrogate.coarse_n);
   } catch (const InputError& error) {
     throw InputError("the model file " + *deck.surrogate.model + ": " + error.what());
   }
-  return model;
+  return loaded;
 }
 
 }  // namespace
@@ -29,8 +51,8 @@ int run_forecast(const CommandContext& context) {
   const double began = MPI_Wtime();
   EnergyMeter energy;
   std::unique_ptr<MetricsWriter> metrics;
-  Model model;
-  collective_guard(context.world, [&] { model = load_fitting_model(deck); });
+  OnnxModel loaded;
+  collective_guard(context.world, [&] { loaded = load_fitting_model(deck); });
   SolverPair pair(deck, context.world, deck.forecast.starts.front());
   pair.start(deck.forecast.starts.front());
   pair.fine().checked_rate();  // before an earlier run's files are replaced
@@ -39,7 +61,8 @@ int run_forecast(const CommandContext& context) {
     write_resolved_deck(deck);
     metrics = std::make_unique<MetricsWriter>(deck.output.dir + "/metrics.jsonl");
   });
-  HybridCorrection correction(deck, model, pair);
+  HybridCorrection correction =
+      loaded.graph ? HybridCorrection(deck, loaded, pair) : HybridCorrection(deck, loaded.model, pair);
   Forecast forecast(deck, pair);
   const bool whole =
       forecast.run_references(context.is_root()) &&

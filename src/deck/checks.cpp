@@ -1,11 +1,14 @@
 #include "src/deck/checks.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
 #include "kernels/errors.hpp"
+#include "ml/backend.hpp"
 #include "ml/training_pass.hpp"
 #include "physics/integrators/time_integrator.hpp"
 #include "src/archive/held_out.hpp"
@@ -47,6 +50,18 @@ void check_tiles(const Deck& deck, const char* key, int n) {
         fmt::format("{}{} = {} in grid.tiles_per_edge = {} leaves tiles of {} cells: they need at least "
                     "{} along an edge, so lower grid.tiles_per_edge",
                     place, key, n, tiles, n / tiles, kLeastTile));
+}
+
+void check_backend(const Deck& deck) {
+  const std::vector<std::string> known = backend_names();
+  const std::string name = name_of(deck.surrogate.backend);
+  if (std::find(known.begin(), known.end(), name) == known.end())
+    throw InputError(fmt::format("{}surrogate.backend = {} is not in this build of the program: choose one of {}",
+                                 deck.where("surrogate.backend"), name, fmt::join(known, ", ")));
+  if (deck.learner.precision == "tf32" && deck.surrogate.backend != SurrogateBackend::cudnn)
+    throw InputError(fmt::format("{}learner.precision = tf32 is an arithmetic of GPUs: set surrogate.backend to cudnn, or "
+                                 "learner.precision to f32",
+                                 deck.where("learner.precision")));
 }
 
 void check_nesting(const Deck& deck) {
@@ -212,6 +227,7 @@ void check_deck(const Deck& deck, Command command, int world_size) {
     check_tiles(deck, "surrogate.coarse_n", deck.surrogate.coarse_n);
     check_levels(deck);
     check_network(deck);
+    check_backend(deck);
   }
   const RankLayout layout = rank_layout(deck, command, world_size);
   if (deck.checkpoint.resume != "none" && (command != Command::run || coupled))

@@ -19,7 +19,7 @@ namespace tramontane {
 enum class InitialCase { williamson1, williamson2, williamson5, williamson6, galewsky, lauter, rest, winds };
 enum class Relief { etopo, random };
 enum class SurrogateKind { correction, emulator, none };
-enum class SurrogateBackend { onednn, reference, stub };
+enum class SurrogateBackend { onednn, cudnn, reference, stub };
 enum class SampleOrder { stream, shuffled };
 enum class BadSamples { refuse, skip };
 enum class UnfinishedArchives { refuse, read };
@@ -143,6 +143,7 @@ struct OutputDeck {
   double every = 6 * 3600;  ///< s
   double latlon = 2.5;      ///< degrees; 0: none
   bool plots = true;
+  bool onnx = false;  ///< the trained model as model.onnx beside model.h5
 };
 
 struct Deck {

@@ -108,6 +108,7 @@ struct Names<SurrogateKind> {
 template <>
 struct Names<SurrogateBackend> {
   static constexpr std::pair<const char*, SurrogateBackend> list[] = {{"onednn", SurrogateBackend::onednn},
+                                                                      {"cudnn", SurrogateBackend::cudnn},
                                                                       {"reference", SurrogateBackend::reference},
                                                                       {"stub", SurrogateBackend::stub}};
 };
@@ -466,7 +467,7 @@ std::vector<Key> make_keys() {
       one_from("learner.resume", {"none", "auto"}, AT(learner.resume),
                "auto: train goes on from the newest checkpoint of output.dir, if there is one"),
       one_from("learner.precision", training_precisions(), AT(learner.precision),
-               "of activations: bf16 halves their memory and is faster where the processor has it"),
+               "arithmetic of the network: bf16 stores activations in 16 bits where the processor has them, tf32 is cuDNN's"),
       number("learner.seed", "", any(), AT(learner.seed), "seed of the weights and of the batches"),
       value("learner.deterministic", "true or false", AT(learner.deterministic),
             "train in an order that does not depend on timing"),
@@ -481,6 +482,7 @@ std::vector<Key> make_keys() {
       number("output.latlon", "degrees", within(0, 90), AT(output.latlon),
              "spacing of the longitude-latitude copy of a solver run; 0: none"),
       value("output.plots", "true or false", AT(output.plots), "make plots and report.html at the end"),
+      value("output.onnx", "true or false", AT(output.onnx), "write the trained model as ONNX, too, beside learner.model"),
 
       or_none(
           [](auto at) {

@@ -1,5 +1,6 @@
 #include <dnnl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <hdf5.h>
 #include <mpi.h>
 #include <petscversion.h>
@@ -10,6 +11,8 @@
 
 #include "kernels/errors.hpp"
 #include "kernels/precision.hpp"
+#include "ml/backend.hpp"
+#include "ml/device_libraries.hpp"
 #include "src/program/commands.hpp"
 
 namespace tramontane {
@@ -85,7 +88,8 @@ int command_info(const CommandContext& context) {
   row("PETSc", fmt::format("{}.{}.{}", PETSC_VERSION_MAJOR, PETSC_VERSION_MINOR, PETSC_VERSION_SUBMINOR));
   row("oneDNN", fmt::format("{}.{}.{}", dnnl->major, dnnl->minor, dnnl->patch));
   row("PnetCDF", PNETCDF_VERSION);
-  row("network back ends", "onednn, reference, stub");
+  for (const DeviceLibrary& library : device_libraries()) row(library.name, library.version);
+  row("network back ends", fmt::format("{}", fmt::join(backend_names(), ", ")));
   fmt::print("running on\n");
   row("MPI", fmt::format("{}, threads {}", mpi_library(), thread_level()));
   row("ranks", std::to_string(context.size));

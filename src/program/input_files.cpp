@@ -11,6 +11,7 @@
 #include <filesystem>
 
 #include "kernels/errors.hpp"
+#include "ml/onnx/model_import.hpp"
 #include "src/archive/archive_list.hpp"
 
 namespace tramontane {
@@ -84,6 +85,13 @@ void check_hdf5_file(const std::string& key, const std::string& file) {
   if (!is_hdf5) throw InputError(fmt::format("{} = {} is not an HDF5 file", key, file));
 }
 
+/// What an ONNX file holds is found when it is loaded, before anything runs.
+void check_model_file(const std::string& key, const std::string& file) {
+  if (!is_onnx(file)) return check_hdf5_file(key, file);
+  if (!std::filesystem::is_regular_file(file))
+    throw InputError(fmt::format("{} = {}: there is no such file", key, file));
+}
+
 }  // namespace
 
 WindFileMonths read_wind_months(const std::string& file) {
@@ -152,7 +160,7 @@ void check_input_files(const Deck& deck, Command command) {
   if (command == Command::train)
     for (const std::string& archive : expand_archives(deck.learner.archives)) check_hdf5_file("learner.archives", archive);
   if (deck.surrogate.kind != SurrogateKind::none && deck.surrogate.model)
-    check_hdf5_file("surrogate.model", *deck.surrogate.model);
+    check_model_file("surrogate.model", *deck.surrogate.model);
 }
 
 }  // namespace tramontane

@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "ml/notices.hpp"
+
 namespace tramontane {
 
 void start_logging(int world_rank) {
@@ -12,6 +14,7 @@ void start_logging(int world_rank) {
   logger->set_pattern(world_rank == 0 ? "[%H:%M:%S] %v" : "[%H:%M:%S] rank " + std::to_string(world_rank) + ": %v");
   logger->set_level(world_rank == 0 ? spdlog::level::info : spdlog::level::warn);
   spdlog::set_default_logger(logger);
+  set_notices([](const std::string& sentence) { spdlog::warn(sentence); });
 }
 
 }  // namespace tramontane

@@ -27,6 +27,7 @@ struct Reduced {
 };
 
 void step(Optimiser& optimiser, const Reduced& reduced) {
+  optimiser.begin_step();
   optimiser.clip(reduced.values.data());
   optimiser.update(reduced.values.data());
 }
@@ -113,10 +114,10 @@ TEST(AdamW, WritesAShorterCopyOfTheParameters) {
   const std::vector<unsigned char> decays(5, 0);
   std::vector<Bfloat16> low(5, Bfloat16(-1.0f));
   const StepStatus status;
-  AdamwStep s{0.5f, 0.9f, 0.95f, 1e-8f, 10.0f, 20.0f, 0.0f, 0.5f};
+  AdamwStep s{1, 0.5f, 0.9f, 0.95f, 1e-8f, 10.0f, 20.0f, 0.0f, 0.5f};
   s.learning_rate = -100.0f;
   using Space = Kokkos::DefaultHostExecutionSpace;
-  adamw_update<Space>(s, 5, &status, {gradient.data(), decays.data(), p.data(), m.data(), v.data(), average.data()},
+  adamw_update<Space>(&s, 5, &status, {gradient.data(), decays.data(), p.data(), m.data(), v.data(), average.data()},
                       low.data());
   for (int k = 0; k < 5; ++k) {
     EXPECT_NEAR(p[k], 101.0f, 1e-3f);

@@ -45,8 +45,8 @@ TEST(Trainer, OverfitsATinyProblem) {
   EXPECT_DOUBLE_EQ(mean, after.loss);
   std::vector<std::string> names;
   for (const TaskTime& task : report.tasks) names.push_back(task.name);
-  EXPECT_EQ(names, (std::vector<std::string>{"stage", "weights", "gather", "forward", "loss", "backward", "reduce",
-                                             "clip", "update"}));
+  EXPECT_EQ(names, (std::vector<std::string>{"stage", "schedule", "weights", "gather", "forward", "loss", "backward",
+                                             "reduce", "clip", "update"}));
 }
 
 TEST(Trainer, LossIsTheAreaWeightedMeanByHand) {

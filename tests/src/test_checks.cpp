@@ -1,7 +1,10 @@
 // What keys must satisfy together, and the deal of ranks to roles.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "kernels/errors.hpp"
+#include "ml/backend.hpp"
 #include "src/deck/checks.hpp"
 
 namespace tramontane {
@@ -114,6 +117,17 @@ TEST(Layout, AutoDealsAQuarterToTheLearner) {
   EXPECT_EQ(layout(5, {"ranks.learner=2"}), std::pair(3, 2));
   EXPECT_EQ(layout(5, {"ranks.solver=1"}), std::pair(1, 4));
   EXPECT_EQ(layout(6, {"surrogate.kind=none"}), std::pair(6, 0));
+}
+
+TEST(Checks, BackEndsThatTheBuildLacksAreRefused) {
+  const std::vector<std::string> known = backend_names();
+  const std::string error = error_of({"surrogate.backend=cudnn"});
+  if (std::find(known.begin(), known.end(), "cudnn") == known.end()) {
+    EXPECT_TRUE(mentions(error, {"surrogate.backend = cudnn", "choose one of onednn"})) << error;
+  } else {
+    EXPECT_EQ(error, "");
+  }
+  EXPECT_TRUE(mentions(error_of({"learner.precision=tf32"}), {"learner.precision = tf32", "surrogate.backend"}));
 }
 
 TEST(Layout, TooFewOrTooManyRanksAreRefused) {

@@ -194,6 +194,7 @@ TEST(Deck, DumpKeepsWhatWasSet) {
                                               "output.every=12h",
                                               "output.latlon=5",
                                               "output.plots=false",
+                                              "output.onnx=true",
                                               "checkpoint.every=none",
                                               "checkpoint.minutes=20.5",
                                               "checkpoint.keep=3",

@@ -250,17 +250,22 @@ TEST(ArchiveSet, UnfinishedArchivesAreRefusedOrRead) {
 
 TEST(ParallelArchiveSet, RanksAgreeOnBadSamples) {
   const SharedFolder folder;
-  if (test::world_rank() == 0) write(folder.file("a.h5"), {{{198301, 0, 7}}, 0, 6, 3600, true, 4});
+  if (test::world_rank() == 0) write(folder.file("a.h5"), {{{198301, 0, 39}}, 0, 6, 3600, true, 4});
   MPI_Barrier(MPI_COMM_WORLD);
   ArchiveSetOptions options = options_of({folder.file("a.h5")});
   EXPECT_THROW(ArchiveSet(options).check_samples(MPI_COMM_WORLD), InputError);
   options.skip_bad = true;
   ArchiveSet set(options);
-  int visited = 0;
-  EXPECT_TRUE(set.check_samples(MPI_COMM_WORLD, [&](const Sample&) { ++visited; }));
-  EXPECT_EQ(set.training(), (std::vector<std::int64_t>{0, 1, 2, 3, 4, 5}));
-  MPI_Allreduce(MPI_IN_PLACE, &visited, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
-  EXPECT_EQ(visited, 6);
+  ASSERT_EQ(set.block_samples(), 16);
+  ASSERT_EQ(set.blocks(), 3);
+  std::vector<int> visits(39, 0);
+  EXPECT_TRUE(set.check_samples(MPI_COMM_WORLD, [&](const Sample& sample) {
+    EXPECT_EQ(sample.info.number / 16 % test::world_size(), test::world_rank());  // whole blocks
+    ++visits[static_cast<std::size_t>(sample.info.number)];
+  }));
+  EXPECT_EQ(set.training().size(), 38u);
+  MPI_Allreduce(MPI_IN_PLACE, visits.data(), 39, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
+  for (int k = 0; k < 39; ++k) EXPECT_EQ(visits[static_cast<std::size_t>(k)], k == 4 ? 0 : 1) << k;
 }
 
 }  // namespace
