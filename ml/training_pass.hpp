@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "ml/backend_options.hpp"
 #include "ml/batch.hpp"
 #include "ml/network.hpp"
 
