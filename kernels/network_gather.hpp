@@ -3,8 +3,10 @@
 /// order.
 #pragma once
 
+#include <algorithm>
 #include <type_traits>
 
+#include "kernels/bfloat16_lanes.hpp"
 #include "kernels/network_scalar.hpp"
 #include "kernels/types.hpp"
 
@@ -25,6 +27,12 @@ template <class Scalar>
 KOKKOS_INLINE_FUNCTION Scalar capped_leaky_relu_derivative(Scalar y, Scalar slope, Scalar cap) {
   return y > Scalar(0) ? (y < cap ? Scalar(1) : Scalar(0)) : slope;
 }
+
+#ifdef TRAMONTANE_BFLOAT16_LANES
+inline WideLanes capped_leaky_relu_derivative(const WideLanes& y, float slope, float cap) {
+  return y > 0.0f ? (y < cap ? wide_lanes(1) : wide_lanes(0)) : wide_lanes(slope);
+}
+#endif
 
 /// What to gather and where to. Arrays are (cells, channels) with a channel stride of their own; the result goes to
 /// channels [target_offset, target_offset + channels) of the target, from [source_offset, ...) of the source.
@@ -79,40 +87,57 @@ void gather_rows_in_place(GatherRows m, GatherArguments<Scalar> g) {
   });
 }
 
-/// The same for a type of storage: sums are kept in the type of arithmetic and rounded once.
+/// Channels [first, first + count) of one row for a type of storage: sums are kept in the type of arithmetic and
+/// rounded once.
+template <class Scalar, class From>
+inline void gather_row_rounded_once(const GatherRows& m, const GatherArguments<Scalar>& g, int row, const From& from,
+                                    int first, int count) {
+  using Sum = ArithmeticOf<Scalar>;
+  const std::size_t target = static_cast<std::size_t>(row) * g.target_stride + g.target_offset + first;
+  for (int c = 0; c < count; ++c) {
+    Sum sum = g.accumulate ? static_cast<Sum>(g.target[target + c]) : Sum(0);
+    for (int k = m.row_begin[row]; k < m.row_begin[row + 1]; ++k)
+      sum += static_cast<Sum>(m.weight[k]) * static_cast<Sum>(from(m.source[k])[first + c]);
+    if (g.output) sum *= capped_leaky_relu_derivative<Sum>(g.output[target + c], g.slope, g.cap);
+    g.target[target + c] = static_cast<Scalar>(sum);
+  }
+}
+
+#ifdef TRAMONTANE_BFLOAT16_LANES
+/// The same for kBfloat16Lanes channels, held in a register.
+template <class From>
+inline void gather_lanes(const GatherRows& m, const GatherArguments<Bfloat16>& g, int row, const From& from,
+                         int first) {
+  const std::size_t target = static_cast<std::size_t>(row) * g.target_stride + g.target_offset + first;
+  WideLanes sum = g.accumulate ? load_lanes(g.target + target) : WideLanes{};
+  for (int k = m.row_begin[row]; k < m.row_begin[row + 1]; ++k)
+    sum += m.weight[k] * load_lanes(from(m.source[k]) + first);
+  if (g.output) {
+    sum *= capped_leaky_relu_derivative(load_lanes(g.output + target), g.slope, g.cap);
+  }
+  store_lanes(g.target + target, sum);
+}
+#endif
+
 template <class Space, class Scalar>
 void gather_rows_rounded_once(GatherRows m, GatherArguments<Scalar> g) {
-  using Sum = ArithmeticOf<Scalar>;
-  constexpr int kTogether = 64;  // channels whose sums are held at a time
   Kokkos::parallel_for("gather_rows", Kokkos::RangePolicy<Space>(0, m.rows), [=](const int row) {
-    const std::size_t target = static_cast<std::size_t>(row) * g.target_stride + g.target_offset;
-    Scalar* __restrict__ to = g.target + target;
     const int begin = m.row_begin[row], end = m.row_begin[row + 1];
     auto from = [&](int cell) {
       return cell < g.local_cells ? g.source + static_cast<std::size_t>(cell) * g.source_stride + g.source_offset
                                   : g.remote + static_cast<std::size_t>(cell - g.local_cells) * g.channels;
     };
     if (!g.accumulate && !g.output && end == begin + 1 && m.weight[begin] == 1.0f) {  // most rows of a halo
-      const Scalar* __restrict__ only = from(m.source[begin]);
-      for (int c = 0; c < g.channels; ++c) to[c] = only[c];
+      std::copy_n(from(m.source[begin]), g.channels,
+                  g.target + static_cast<std::size_t>(row) * g.target_stride + g.target_offset);
       return;
     }
-    for (int first = 0; first < g.channels; first += kTogether) {
-      const int count = g.channels - first < kTogether ? g.channels - first : kTogether;
-      Sum sum[kTogether];
-      for (int c = 0; c < count; ++c) sum[c] = g.accumulate ? static_cast<Sum>(to[first + c]) : Sum(0);
-      for (int k = begin; k < end; ++k) {
-        const Scalar* __restrict__ next = from(m.source[k]) + first;
-        const Sum w = m.weight[k];
-#pragma omp simd
-        for (int c = 0; c < count; ++c) sum[c] += w * static_cast<Sum>(next[c]);
-      }
-      if (g.output) {
-        const Scalar* __restrict__ y = g.output + target + first;
-        for (int c = 0; c < count; ++c) sum[c] *= capped_leaky_relu_derivative<Sum>(y[c], g.slope, g.cap);
-      }
-      for (int c = 0; c < count; ++c) to[first + c] = static_cast<Scalar>(sum[c]);
-    }
+    int first = 0;
+#ifdef TRAMONTANE_BFLOAT16_LANES
+    if constexpr (std::is_same_v<Scalar, Bfloat16>)
+      for (; first + kBfloat16Lanes <= g.channels; first += kBfloat16Lanes) gather_lanes(m, g, row, from, first);
+#endif
+    if (first < g.channels) gather_row_rounded_once(m, g, row, from, first, g.channels - first);
   });
 }
 

@@ -113,11 +113,10 @@ std::shared_ptr<Backend<Scalar>> make_backend(const std::string& name) {
   if (name == "reference") return make_reference_backend<Scalar>(Memory::host);
   if (name == "stub") return std::make_shared<SimpleBackend<Scalar, StubConvolution>>(name, Memory::host);
   if (name == "onednn" || name == "auto") {
-    if constexpr (std::is_same_v<Scalar, float>)
-      return make_onednn_backend();
+    if constexpr (std::is_same_v<Scalar, double>)
+      throw InputError(fmt::format("the network back end '{}' has no double precision: use 'reference'", name));
     else
-      throw InputError(
-          fmt::format("the network back end '{}' computes in single precision only: use 'reference'", name));
+      return make_onednn_backend<Scalar>();
   }
   throw InputError(
       fmt::format("unknown network back end '{}': choose one of auto, {}", name, fmt::join(backend_names(), ", ")));

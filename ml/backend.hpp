@@ -56,7 +56,7 @@ class Backend {
   virtual std::unique_ptr<Convolution<Scalar>> convolution(const ConvolutionShape& shape) = 0;
 };
 
-/// Names that make_backend knows in this build: "reference" (plain loops), "onednn" (float only) and "stub" (writes
+/// Names that make_backend knows in this build: "reference" (plain loops), "onednn" (float and Bfloat16) and "stub" (writes
 /// zeros: couples without a network).
 std::vector<std::string> backend_names();
 

@@ -149,11 +149,15 @@ const MemoryBuffer<double>& BatchLayout::errors(std::size_t first, int count, in
 }
 
 template void BatchLayout::write_statics<float>(int, int, float*) const;
+template void BatchLayout::write_statics<Bfloat16>(int, int, Bfloat16*) const;
 template void BatchLayout::write_statics<double>(int, int, double*) const;
 template void BatchLayout::gather<float>(std::size_t, int, int, float*, std::int64_t*) const;
+template void BatchLayout::gather<Bfloat16>(std::size_t, int, int, Bfloat16*, std::int64_t*) const;
 template void BatchLayout::gather<double>(std::size_t, int, int, double*, std::int64_t*) const;
 template const MemoryBuffer<double>& BatchLayout::errors<float>(std::size_t, int, int, int, const float*, double, int,
                                                                 float*);
+template const MemoryBuffer<double>& BatchLayout::errors<Bfloat16>(std::size_t, int, int, int, const Bfloat16*, double,
+                                                                   int, Bfloat16*);
 template const MemoryBuffer<double>& BatchLayout::errors<double>(std::size_t, int, int, int, const double*, double, int,
                                                                  double*);
 

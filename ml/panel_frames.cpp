@@ -54,10 +54,13 @@ void PanelFrames::to_cartesian_adjoint(Scalar* cells, int images, int stride, in
 }
 
 template void PanelFrames::to_panel<float>(float*, int, int, int) const;
+template void PanelFrames::to_panel<Bfloat16>(Bfloat16*, int, int, int) const;
 template void PanelFrames::to_panel<double>(double*, int, int, int) const;
 template void PanelFrames::to_cartesian<float>(float*, int, int, int) const;
+template void PanelFrames::to_cartesian<Bfloat16>(Bfloat16*, int, int, int) const;
 template void PanelFrames::to_cartesian<double>(double*, int, int, int) const;
 template void PanelFrames::to_cartesian_adjoint<float>(float*, int, int, int) const;
+template void PanelFrames::to_cartesian_adjoint<Bfloat16>(Bfloat16*, int, int, int) const;
 template void PanelFrames::to_cartesian_adjoint<double>(double*, int, int, int) const;
 
 }  // namespace tramontane

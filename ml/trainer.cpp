@@ -38,15 +38,12 @@ Trainer::Trainer(NetworkSpec spec, TrainerOptions options, StaticFields statics,
       options_(options),
       graph_(build_graph(spec_)),
       learners_(learners),
-      backend_(make_backend<float>(backend, options.backend)),
-      memory_(backend_->memory()),
+      pass_(make_training_pass(options.precision, backend, graph_, Tiling(spec_.n, spec_.tiles_per_edge, 1),
+                               checked(options.micro_batch), options.backend)),
+      memory_(pass_->memory()),
       layout_(Tiling(spec_.n, spec_.tiles_per_edge, 1), std::move(statics), static_cast<int>(sample_inputs().size()),
               spec_.outputs, memory_),
       optimiser_(graph_, options.optimiser, initial_parameters(graph_, options.seed), memory_),
-      halo_(std::make_shared<LocalHalo<float>>(Tiling(spec_.n, spec_.tiles_per_edge, 1), checked(options.micro_batch),
-                                               memory_)),
-      network_(graph_, backend_, halo_, false),
-      network_gradient_(network_, halo_),
       gradient_("gradient of a pass", graph_.parameters(), memory_),
       sums_("sums of gradients", kExactStatus + graph_.parameters(), memory_),
       reduced_("reduced gradient", kExactStatus + graph_.parameters(), memory_),
@@ -54,11 +51,7 @@ Trainer::Trainer(NetworkSpec spec, TrainerOptions options, StaticFields statics,
       reducer_(make_gradient_reducer(learners_.get(), {memory_, sums_.data(), reduced_.data(), buckets_},
                                      options.deadline_seconds)) {
   list_tasks();
-  layout_.write_statics(options_.micro_batch, network_.input_stride(), network_.input());
-  if (!layout_.frames().empty())
-    network_.set_input_transform([this](float* padded) {
-      layout_.frames().to_panel(padded, network_.images(), network_.input_stride(), kInputVector);
-    });
+  pass_->read_from(layout_);
 }
 
 void Trainer::list_tasks() {
@@ -67,11 +60,11 @@ void Trainer::list_tasks() {
       {"schedule", [this] { optimiser_.begin_step(); }},
   };
   start_tasks_ = {
-      {"weights", [this] { network_.set_parameters(optimiser_.parameters()); }},
+      {"weights", [this] { pass_->set_parameters(optimiser_.parameters()); }},
   };
   pass_tasks_ = {
       {"gather", [this] { gather(); }},
-      {"forward", [this] { network_.forward(); }},
+      {"forward", [this] { pass_->forward(); }},
       {"loss", [this] { evaluate_loss(); }},
       {"backward", [this] { backward(); }},  // starts to reduce each bucket that is complete
   };
@@ -116,13 +109,12 @@ void Trainer::stage() {
 }
 
 void Trainer::gather() {
-  layout_.gather(first_, count(), network_.input_stride(), network_.input(), sums_.data() + kExactNotFinite);
+  pass_->gather(first_, count(), sums_.data() + kExactNotFinite);
 }
 
 void Trainer::evaluate_loss() {
   const double scale = 1 / (global_batch() * layout_.targets());
-  const MemoryBuffer<double>& errors = layout_.errors(first_, count(), 1, network_.output_stride(), network_.output(),
-                                                      scale, options_.micro_batch, network_gradient_.output_gradient());
+  const MemoryBuffer<double>& errors = pass_->loss(first_, count(), scale);
   in_space(memory_, [&](auto space) {
     add_losses<decltype(space)>(count(), errors.data(), scale, kExactLargestLoss / global_batch(), sums_.data());
   });
@@ -130,7 +122,7 @@ void Trainer::evaluate_loss() {
 
 void Trainer::backward() {
   bucket_ = 0;
-  network_gradient_.backward(gradient_.data(), [this](int begin, int end) { blocks_done(begin, end); });
+  pass_->backward(gradient_.data(), [this](int begin, int end) { blocks_done(begin, end); });
   blocks_done(0, 0);
 }
 
@@ -187,10 +179,10 @@ std::string Trainer::diagnosis() {
   for_passes([&] {
     if (!found.empty()) return;
     gather();
-    network_.forward();
-    const std::string layer = network_.first_layer_not_finite();
+    pass_->forward();
+    const std::string layer = pass_->first_layer_not_finite();
     evaluate_loss();
-    network_gradient_.backward(gradient_.data());
+    pass_->backward(gradient_.data());
     const std::string block = not_finite_block();
     if (!layer.empty())
       found = fmt::format("layer {} is not finite", layer);
@@ -269,7 +261,7 @@ ValidationReport Trainer::validate(const std::vector<const Sample*>& samples) {
     if (problem_.empty()) problem_ = layout_.misfit(*sample);
     if (problem_.empty()) problem_ = layout_.not_finite(*sample);
   }
-  network_.set_parameters(optimiser_.average());
+  pass_->set_parameters(optimiser_.average());
   std::vector<double> errors;
   auto add = [&](const MemoryBuffer<double>& found, auto&& index) {
     errors.resize(count_ * variables);
@@ -282,12 +274,10 @@ ValidationReport Trainer::validate(const std::vector<const Sample*>& samples) {
       // Staged pass by pass: a validation set may be larger than what a device holds beside the network.
       layout_.stage(
           {first + static_cast<std::ptrdiff_t>(first_), first + static_cast<std::ptrdiff_t>(first_ + count_)});
-      layout_.gather(0, count(), network_.input_stride(), network_.input(), sums_.data() + kExactNotFinite);
-      network_.forward();
-      const int stride = network_.output_stride();
-      add(layout_.errors(0, count(), variables, stride, network_.output()),
-          [&](std::size_t k) { return k % variables; });
-      add(layout_.errors<float>(0, count(), variables, stride, nullptr), [&](std::size_t) { return variables; });
+      pass_->gather(0, count(), sums_.data() + kExactNotFinite);
+      pass_->forward();
+      add(pass_->errors(0, count(), variables), [&](std::size_t k) { return k % variables; });
+      add(layout_.errors<float>(0, count(), variables, 0, nullptr), [&](std::size_t) { return variables; });
     });
   sums.back() = static_cast<double>(samples.size());
   if (!problem_.empty()) sums[0] = std::numeric_limits<double>::quiet_NaN();

@@ -11,15 +11,16 @@
 #include "ml/gradient_reduction.hpp"
 #include "ml/model.hpp"
 #include "ml/mpi_deadline.hpp"
-#include "ml/network.hpp"
 #include "ml/optimiser.hpp"
 #include "ml/step_graph.hpp"
+#include "ml/training_pass.hpp"
 
 namespace tramontane {
 
 struct TrainerOptions {
   OptimiserOptions optimiser;
   std::uint64_t seed = 1;                 ///< of the initial weights
+  std::string precision = "f32";          ///< of activations, see training_precisions()
   int micro_batch = 1;                    ///< samples per pass: small ones keep activations in cache, gradients add up
   std::size_t bucket_bytes = 256 * 1024;  ///< of gradients that are reduced at once
   double deadline_seconds = 300;          ///< for the other learner ranks
@@ -62,7 +63,7 @@ struct ValidationReport {
 class Trainer {
  public:
   /// Collective over `learners`. Throws InputError on an impossible network (spec.inputs must be the samples' inputs
-  /// plus the static fields) or back end.
+  /// plus the static fields), precision or back end.
   Trainer(NetworkSpec spec, TrainerOptions options, StaticFields statics, MPI_Comm learners,
           const std::string& backend);
 
@@ -126,14 +127,11 @@ class Trainer {
   TrainerOptions options_;
   NetworkGraph graph_;
   OwnedCommunicator learners_;
-  std::shared_ptr<Backend<float>> backend_;
+  std::unique_ptr<TrainingPass> pass_;
   Memory memory_;
   BatchLayout layout_;
   Optimiser optimiser_;
   Normaliser normaliser_;
-  std::shared_ptr<LocalHalo<float>> halo_;
-  Network<float> network_;
-  NetworkGradient<float> network_gradient_;
   std::vector<Task> step_tasks_, start_tasks_, pass_tasks_, end_tasks_;  ///< by the host, then before the passes, once
                                                                          ///< a pass, after them
   StepGraph recorded_;

@@ -5,8 +5,11 @@
 #include <algorithm>
 #include <dnnl.hpp>
 #include <limits>
+#include <type_traits>
 #include <unordered_map>
 #include <vector>
+
+#include "kernels/errors.hpp"
 
 namespace tramontane {
 namespace {
@@ -14,14 +17,30 @@ namespace {
 using dnnl::memory;
 using Tag = memory::format_tag;
 
+template <class Scalar>
+constexpr memory::data_type kDataType =
+    std::is_same_v<Scalar, Bfloat16> ? memory::data_type::bf16 : memory::data_type::f32;
+
+template <class Scalar>
 memory::desc describe(memory::dims dims, Tag tag) {
-  return {std::move(dims), memory::data_type::f32, tag};
+  return {std::move(dims), kDataType<Scalar>, tag};
+}
+
+/// What oneDNN calls dilation counts the cells left out between two taps.
+memory::dims dilates(int dilation) {
+  return {dilation - 1, dilation - 1};
+}
+
+/// Below that, 16 bits are emulated, at a third of the speed of f32 or less.
+bool computes_in_bf16() {
+  constexpr int needed = static_cast<int>(dnnl::cpu_isa::avx512_core_bf16);
+  return (static_cast<int>(dnnl::get_effective_cpu_isa()) & needed) == needed;
 }
 
 #if DNNL_VERSION_MAJOR >= 3
 dnnl::convolution_forward::primitive_desc forward_descriptor(const dnnl::engine& engine, const memory::desc& x,
                                                              const memory::desc& w, const memory::desc& b,
-                                                             const memory::desc& y, const memory::dims& dilates,
+                                                             const memory::desc& y, int dilation,
                                                              const dnnl::primitive_attr& attr) {
   return {engine,
           dnnl::prop_kind::forward_training,
@@ -31,21 +50,21 @@ dnnl::convolution_forward::primitive_desc forward_descriptor(const dnnl::engine&
           b,
           y,
           {1, 1},
-          dilates,
+          dilates(dilation),
           {0, 0},
           {0, 0},
           attr};
 }
 dnnl::convolution_backward_data::primitive_desc data_descriptor(const dnnl::engine& engine, const memory::desc& x,
                                                                 const memory::desc& w, const memory::desc& y,
-                                                                const memory::dims& dilates,
+                                                                int dilation,
                                                                 const dnnl::convolution_forward::primitive_desc& hint) {
-  return {engine, dnnl::algorithm::convolution_direct, x, w, y, {1, 1}, dilates, {0, 0}, {0, 0}, hint};
+  return {engine, dnnl::algorithm::convolution_direct, x, w, y, {1, 1}, dilates(dilation), {0, 0}, {0, 0}, hint};
 }
 dnnl::convolution_backward_weights::primitive_desc weights_descriptor(
     const dnnl::engine& engine, const memory::desc& x, const memory::desc& w, const memory::desc& b,
-    const memory::desc& y, const memory::dims& dilates, const dnnl::convolution_forward::primitive_desc& hint) {
-  return {engine, dnnl::algorithm::convolution_direct, x, w, b, y, {1, 1}, dilates, {0, 0}, {0, 0}, hint};
+    const memory::desc& y, int dilation, const dnnl::convolution_forward::primitive_desc& hint) {
+  return {engine, dnnl::algorithm::convolution_direct, x, w, b, y, {1, 1}, dilates(dilation), {0, 0}, {0, 0}, hint};
 }
 void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm algorithm, float alpha, float beta) {
   ops.append_eltwise(algorithm, alpha, beta);
@@ -53,7 +72,7 @@ void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm algorithm, float alpha,
 #else
 dnnl::convolution_forward::primitive_desc forward_descriptor(const dnnl::engine& engine, const memory::desc& x,
                                                              const memory::desc& w, const memory::desc& b,
-                                                             const memory::desc& y, const memory::dims& dilates,
+                                                             const memory::desc& y, int dilation,
                                                              const dnnl::primitive_attr& attr) {
   return {{dnnl::prop_kind::forward_training,
            dnnl::algorithm::convolution_direct,
@@ -62,7 +81,7 @@ dnnl::convolution_forward::primitive_desc forward_descriptor(const dnnl::engine&
            b,
            y,
            {1, 1},
-           dilates,
+           dilates(dilation),
            {0, 0},
            {0, 0}},
           attr,
@@ -70,14 +89,14 @@ dnnl::convolution_forward::primitive_desc forward_descriptor(const dnnl::engine&
 }
 dnnl::convolution_backward_data::primitive_desc data_descriptor(const dnnl::engine& engine, const memory::desc& x,
                                                                 const memory::desc& w, const memory::desc& y,
-                                                                const memory::dims& dilates,
+                                                                int dilation,
                                                                 const dnnl::convolution_forward::primitive_desc& hint) {
-  return {{dnnl::algorithm::convolution_direct, x, w, y, {1, 1}, dilates, {0, 0}, {0, 0}}, engine, hint};
+  return {{dnnl::algorithm::convolution_direct, x, w, y, {1, 1}, dilates(dilation), {0, 0}, {0, 0}}, engine, hint};
 }
 dnnl::convolution_backward_weights::primitive_desc weights_descriptor(
     const dnnl::engine& engine, const memory::desc& x, const memory::desc& w, const memory::desc& b,
-    const memory::desc& y, const memory::dims& dilates, const dnnl::convolution_forward::primitive_desc& hint) {
-  return {{dnnl::algorithm::convolution_direct, x, w, b, y, {1, 1}, dilates, {0, 0}, {0, 0}}, engine, hint};
+    const memory::desc& y, int dilation, const dnnl::convolution_forward::primitive_desc& hint) {
+  return {{dnnl::algorithm::convolution_direct, x, w, b, y, {1, 1}, dilates(dilation), {0, 0}, {0, 0}}, engine, hint};
 }
 void append_eltwise(dnnl::post_ops& ops, dnnl::algorithm algorithm, float alpha, float beta) {
   ops.append_eltwise(1.0f, algorithm, alpha, beta);
@@ -90,7 +109,7 @@ class Operation {
   void add(int argument, const memory::desc& desc, const dnnl::engine& engine) {
     arguments_.emplace(argument, memory(desc, engine, nullptr));
   }
-  void set(int argument, const float* data) { arguments_.at(argument).set_data_handle(const_cast<float*>(data)); }
+  void set(int argument, const void* data) { arguments_.at(argument).set_data_handle(const_cast<void*>(data)); }
   void run(const dnnl::stream& stream) { primitive_.execute(stream, arguments_); }
   void bind(dnnl::primitive primitive) { primitive_ = std::move(primitive); }
 
@@ -99,19 +118,21 @@ class Operation {
   std::unordered_map<int, memory> arguments_;
 };
 
-/// Channels that arrive padded (network input and output) are convolved with zero weights there.
-class OnednnConvolution final : public Convolution<float> {
+/// Channels that arrive padded (network input and output) are convolved with zero weights there. With Bfloat16 the
+/// activations, and the weights as packed, have 16 bits; sums, bias and the gradients of weights and bias have 32.
+template <class Scalar>
+class OnednnConvolution final : public Convolution<Scalar> {
  public:
   OnednnConvolution(const ConvolutionShape& shape, const dnnl::engine& engine, const dnnl::stream& stream)
       : e_(shape.extents),
-        dilates_{e_.dilation - 1, e_.dilation - 1},
         engine_(engine),
         stream_(stream),
-        x_(describe({e_.images, e_.in_stride, e_.padded_height(), e_.padded_width()}, Tag::nhwc)),
-        y_(describe({e_.images, e_.out_stride, e_.height, e_.width}, Tag::nhwc)),
-        bias_(describe({e_.out_stride}, Tag::a)),
-        any_weights_(describe({e_.out_stride, e_.in_stride, e_.kernel, e_.kernel}, Tag::any)),
-        plain_weights_(describe({e_.out_stride, e_.in_stride, e_.kernel, e_.kernel}, Tag::hwio)) {
+        x_(describe<Scalar>({e_.images, e_.in_stride, e_.padded_height(), e_.padded_width()}, Tag::nhwc)),
+        y_(describe<Scalar>({e_.images, e_.out_stride, e_.height, e_.width}, Tag::nhwc)),
+        bias_(describe<float>({e_.out_stride}, Tag::a)),
+        any_weights_(describe<Scalar>({e_.out_stride, e_.in_stride, e_.kernel, e_.kernel}, Tag::any)),
+        any_gradient_(describe<float>({e_.out_stride, e_.in_stride, e_.kernel, e_.kernel}, Tag::any)),
+        plain_weights_(describe<float>({e_.out_stride, e_.in_stride, e_.kernel, e_.kernel}, Tag::hwio)) {
     dnnl::primitive_attr attributes;
     if (shape.activation == Activation::capped_leaky_relu) {
       dnnl::post_ops ops;
@@ -119,7 +140,7 @@ class OnednnConvolution final : public Convolution<float> {
       append_eltwise(ops, dnnl::algorithm::eltwise_clip, std::numeric_limits<float>::lowest(), kLeakyCap);
       attributes.set_post_ops(ops);
     }
-    const auto chosen = forward_descriptor(engine_, x_, any_weights_, bias_, y_, dilates_, attributes);
+    const auto chosen = forward_descriptor(engine_, x_, any_weights_, bias_, y_, e_.dilation, attributes);
     forward_.bind(dnnl::convolution_forward(chosen));
     forward_weights_ = memory(chosen.weights_desc(), engine_);
     forward_bias_.assign(e_.out_stride, 0.0f);
@@ -128,15 +149,15 @@ class OnednnConvolution final : public Convolution<float> {
     forward_.add(DNNL_ARG_WEIGHTS, chosen.weights_desc(), engine_);
     forward_.add(DNNL_ARG_BIAS, bias_, engine_);
     forward_.add(DNNL_ARG_DST, y_, engine_);
-    forward_.set(DNNL_ARG_WEIGHTS, handle(forward_weights_));
+    forward_.set(DNNL_ARG_WEIGHTS, forward_weights_.get_data_handle());
     forward_.set(DNNL_ARG_BIAS, forward_bias_.data());
     // Hint for the backward passes: they know nothing of post-operations.
-    hint_ = forward_descriptor(engine_, x_, any_weights_, bias_, y_, dilates_, dnnl::primitive_attr());
+    hint_ = forward_descriptor(engine_, x_, any_weights_, bias_, y_, e_.dilation, dnnl::primitive_attr());
     pack_forward_.bind(
         dnnl::reorder(dnnl::reorder::primitive_desc(engine_, plain_weights_, engine_, chosen.weights_desc())));
     pack_forward_.add(DNNL_ARG_FROM, plain_weights_, engine_);
     pack_forward_.add(DNNL_ARG_TO, chosen.weights_desc(), engine_);
-    pack_forward_.set(DNNL_ARG_TO, handle(forward_weights_));
+    pack_forward_.set(DNNL_ARG_TO, forward_weights_.get_data_handle());
   }
 
   void set_weights(const float* weights, const float* bias) override {
@@ -152,14 +173,14 @@ class OnednnConvolution final : public Convolution<float> {
     data_weights_current_ = false;
   }
 
-  void forward(const float* x, float* y) override {
+  void forward(const Scalar* x, Scalar* y) override {
     forward_.set(DNNL_ARG_SRC, x);
     forward_.set(DNNL_ARG_DST, y);
     forward_.run(stream_);
     stream_.wait();
   }
 
-  void backward_data(const float* dy, float* dx) override {
+  void backward_data(const Scalar* dy, Scalar* dx) override {
     if (!data_ready_) prepare_data();
     if (!data_weights_current_) {
       pack_data_.set(DNNL_ARG_FROM, plain_);
@@ -172,7 +193,7 @@ class OnednnConvolution final : public Convolution<float> {
     stream_.wait();
   }
 
-  void backward_weights(const float* x, const float* dy, float* dweights, float* dbias) override {
+  void backward_weights(const Scalar* x, const Scalar* dy, float* dweights, float* dbias) override {
     if (!weights_ready_) prepare_weights();
     weights_.set(DNNL_ARG_SRC, x);
     weights_.set(DNNL_ARG_DIFF_DST, dy);
@@ -193,7 +214,6 @@ class OnednnConvolution final : public Convolution<float> {
   }
 
  private:
-  static float* handle(const memory& m) { return static_cast<float*>(m.get_data_handle()); }
   bool padded_channels() const { return e_.in_stride != e_.in_channels || e_.out_stride != e_.out_channels; }
   std::size_t staged_at(int tap, int c) const {
     return (static_cast<std::size_t>(tap) * e_.in_stride + c) * e_.out_stride;
@@ -211,23 +231,23 @@ class OnednnConvolution final : public Convolution<float> {
   }
 
   void prepare_data() {
-    const auto chosen = data_descriptor(engine_, x_, any_weights_, y_, dilates_, hint_);
+    const auto chosen = data_descriptor(engine_, x_, any_weights_, y_, e_.dilation, hint_);
     data_.bind(dnnl::convolution_backward_data(chosen));
     data_weights_ = memory(chosen.weights_desc(), engine_);
     data_.add(DNNL_ARG_DIFF_DST, y_, engine_);
     data_.add(DNNL_ARG_WEIGHTS, chosen.weights_desc(), engine_);
     data_.add(DNNL_ARG_DIFF_SRC, x_, engine_);
-    data_.set(DNNL_ARG_WEIGHTS, handle(data_weights_));
+    data_.set(DNNL_ARG_WEIGHTS, data_weights_.get_data_handle());
     pack_data_.bind(
         dnnl::reorder(dnnl::reorder::primitive_desc(engine_, plain_weights_, engine_, chosen.weights_desc())));
     pack_data_.add(DNNL_ARG_FROM, plain_weights_, engine_);
     pack_data_.add(DNNL_ARG_TO, chosen.weights_desc(), engine_);
-    pack_data_.set(DNNL_ARG_TO, handle(data_weights_));
+    pack_data_.set(DNNL_ARG_TO, data_weights_.get_data_handle());
     data_ready_ = true;
   }
 
   void prepare_weights() {
-    const auto chosen = weights_descriptor(engine_, x_, any_weights_, bias_, y_, dilates_, hint_);
+    const auto chosen = weights_descriptor(engine_, x_, any_gradient_, bias_, y_, e_.dilation, hint_);
     weights_.bind(dnnl::convolution_backward_weights(chosen));
     weight_gradient_ = memory(chosen.diff_weights_desc(), engine_);
     bias_gradient_.assign(e_.out_stride, 0.0f);
@@ -235,7 +255,7 @@ class OnednnConvolution final : public Convolution<float> {
     weights_.add(DNNL_ARG_DIFF_DST, y_, engine_);
     weights_.add(DNNL_ARG_DIFF_WEIGHTS, chosen.diff_weights_desc(), engine_);
     weights_.add(DNNL_ARG_DIFF_BIAS, bias_, engine_);
-    weights_.set(DNNL_ARG_DIFF_WEIGHTS, handle(weight_gradient_));
+    weights_.set(DNNL_ARG_DIFF_WEIGHTS, weight_gradient_.get_data_handle());
     weights_.set(DNNL_ARG_DIFF_BIAS, bias_gradient_.data());
     dnnl::post_ops add;
     add.append_sum(1.0f);
@@ -245,16 +265,15 @@ class OnednnConvolution final : public Convolution<float> {
         dnnl::reorder::primitive_desc(engine_, chosen.diff_weights_desc(), engine_, plain_weights_, attributes)));
     unpack_.add(DNNL_ARG_FROM, chosen.diff_weights_desc(), engine_);
     unpack_.add(DNNL_ARG_TO, plain_weights_, engine_);
-    unpack_.set(DNNL_ARG_FROM, handle(weight_gradient_));
+    unpack_.set(DNNL_ARG_FROM, weight_gradient_.get_data_handle());
     if (padded_channels()) staged_gradient_.assign(staged_.size(), 0.0f);
     weights_ready_ = true;
   }
 
   ConvolutionExtents e_;
-  memory::dims dilates_;  ///< cells skipped between taps
   dnnl::engine engine_;
   dnnl::stream stream_;
-  memory::desc x_, y_, bias_, any_weights_, plain_weights_;
+  memory::desc x_, y_, bias_, any_weights_, any_gradient_, plain_weights_;
   dnnl::convolution_forward::primitive_desc hint_;
   Operation forward_, data_, weights_, pack_forward_, pack_data_, unpack_;
   memory forward_weights_, data_weights_, weight_gradient_;
@@ -263,11 +282,12 @@ class OnednnConvolution final : public Convolution<float> {
   bool data_ready_ = false, weights_ready_ = false, data_weights_current_ = false;
 };
 
-class OnednnBackend final : public Backend<float> {
+template <class Scalar>
+class OnednnBackend final : public Backend<Scalar> {
  public:
   std::string name() const override { return "onednn"; }
-  std::unique_ptr<Convolution<float>> convolution(const ConvolutionShape& shape) override {
-    return std::make_unique<OnednnConvolution>(shape, engine_, stream_);
+  std::unique_ptr<Convolution<Scalar>> convolution(const ConvolutionShape& shape) override {
+    return std::make_unique<OnednnConvolution<Scalar>>(shape, engine_, stream_);
   }
 
  private:
@@ -277,8 +297,16 @@ class OnednnBackend final : public Backend<float> {
 
 }  // namespace
 
-std::shared_ptr<Backend<float>> make_onednn_backend() {
-  return std::make_shared<OnednnBackend>();
+template <class Scalar>
+std::shared_ptr<Backend<Scalar>> make_onednn_backend() {
+  if (std::is_same_v<Scalar, Bfloat16> && !computes_in_bf16())
+    throw InputError(
+        "learner.precision = bf16 needs a processor that multiplies 16-bit numbers (AVX512_BF16 or AMX), and this one "
+        "does not: choose learner.precision: f32");
+  return std::make_shared<OnednnBackend<Scalar>>();
 }
+
+template std::shared_ptr<Backend<float>> make_onednn_backend<float>();
+template std::shared_ptr<Backend<Bfloat16>> make_onednn_backend<Bfloat16>();
 
 }  // namespace tramontane

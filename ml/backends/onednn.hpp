@@ -7,6 +7,8 @@
 
 namespace tramontane {
 
-std::shared_ptr<Backend<float>> make_onednn_backend();
+/// Scalar is float or Bfloat16. Throws InputError where the processor does not compute with 16 bits.
+template <class Scalar>
+std::shared_ptr<Backend<Scalar>> make_onednn_backend();
 
 }  // namespace tramontane

@@ -84,13 +84,16 @@ def tables(result):
     return out
 
 
-def write_report(result, pictures, folder):
+def write_report(result, pictures, folder, subject="the solver", shown_tables=None):
+    """@param shown_tables: (title, header, rows) of each table; by default those of the solver"""
     environment = Environment(loader=FileSystemLoader(Path(__file__).parent),
                               autoescape=select_autoescape(["html", "j2"]))
     environment.filters["number"] = number
     shown = [{"title": title, "caption": caption, "data": base64.b64encode((folder / name).read_bytes()).decode()}
              for name, title, caption in pictures]
-    page = environment.get_template("report.html.j2").render(result=result, pictures=shown, tables=tables(result))
+    page = environment.get_template("report.html.j2").render(
+        result=result, pictures=shown, subject=subject,
+        tables=tables(result) if shown_tables is None else shown_tables)
     path = folder / "report.html"
     path.write_text(page)
     return path

@@ -84,8 +84,16 @@ class Suite:
 
     def program_lines(self, label, program, arguments, ranks, estimate):
         """What a benchmark program prints: a list of its JSON lines; None when it has not run."""
-        path = self.output / "programs" / f"{label}.json"
         command = self._launch(ranks) + [str(self.build / "tests/benchmarks" / program)] + [str(a) for a in arguments]
+        return self._lines(label, command, program, arguments, ranks, estimate)
+
+    def module_lines(self, label, module, arguments, ranks, estimate):
+        """What a module of this package prints, which starts programs of its own."""
+        command = [sys.executable, "-m", f"benchmarking.{module}"] + [str(a) for a in arguments]
+        return self._lines(label, command, module, arguments, ranks, estimate)
+
+    def _lines(self, label, command, program, arguments, ranks, estimate):
+        path = self.output / "programs" / f"{label}.json"
         record = self._task(label, path, command, {"program": program, "arguments": [str(a) for a in arguments],
                                                    "ranks": ranks}, estimate)
         if record is None or record["exit_code"] != 0:
@@ -183,7 +191,7 @@ def machine_facts(suite):
     revision = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return {
         "processor": processor, "processor_family_model": "/".join(family.groups()) if family else None,
-        "vector_extensions": sorted(f for f in flags if f in ("avx2", "avx512f", "sve", "fma")),
+        "vector_extensions": sorted(f for f in flags if f in ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "sve", "fma")),
         "cores": len(os.sched_getaffinity(0)), "memory_bytes": 1024 * int(memory.group(1)) if memory else None,
         "compiler": built.get("compiler"), "kokkos": built.get("Kokkos"), "cuda": built.get("CUDA"),
         "mpi": built.get("MPI"), "petsc": built.get("PETSc"), "revision": revision.stdout.strip() or None,

@@ -37,6 +37,7 @@ TrainerOptions trainer_options(const Deck& deck, const LearningPlan& plan, MPI_C
   options.optimiser.weight_decay = deck.learner.weight_decay;
   options.optimiser.clip_norm = deck.learner.clip;
   options.optimiser.average_decay = deck.learner.ema;
+  options.precision = deck.learner.precision;
   options.seed = static_cast<std::uint64_t>(deck.learner.seed);
   options.deadline_seconds = deck.stream.deadline;
   options.backend.tf32 = deck.learner.precision == "tf32";

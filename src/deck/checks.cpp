@@ -9,6 +9,7 @@
 
 #include "kernels/errors.hpp"
 #include "ml/backend.hpp"
+#include "ml/training_pass.hpp"
 #include "physics/integrators/time_integrator.hpp"
 #include "src/archive/held_out.hpp"
 #include "src/deck/duration.hpp"
@@ -152,13 +153,15 @@ void check_offline(const Deck& deck, Command command) {
                      "learner.order = shuffled needs all samples beforehand, and a run streams them: set it to stream, "
                      "and train from the archive afterwards");
   if (!is_shuffled && deck.learner.epochs > 0)
-    throw InputError(fmt::format("{}learner.epochs = {} goes with learner.order = shuffled: set that, or set "
-                                 "learner.epochs to 0 and give learner.steps",
-                                 place_of(deck, {"learner.epochs", "learner.order"}), deck.learner.epochs));
+    throw InputError(
+        fmt::format("{}learner.epochs = {} goes with learner.order = shuffled: set that, or set "
+                    "learner.epochs to 0 and give learner.steps",
+                    place_of(deck, {"learner.epochs", "learner.order"}), deck.learner.epochs));
   if (!is_shuffled && deck.learner.patience > 0)
-    throw InputError(fmt::format("{}learner.patience = {} goes with learner.order = shuffled: set that, or set "
-                                 "learner.patience to 0",
-                                 place_of(deck, {"learner.patience", "learner.order"}), deck.learner.patience));
+    throw InputError(
+        fmt::format("{}learner.patience = {} goes with learner.order = shuffled: set that, or set "
+                    "learner.patience to 0",
+                    place_of(deck, {"learner.patience", "learner.order"}), deck.learner.patience));
   if (!HeldOutRule::parse(deck.learner.validation))
     throw InputError(fmt::format(
         "{}learner.validation = [{}] is none of: the word archive, one share between 0 and 1, months YYYY-MM: give one",
@@ -202,6 +205,15 @@ void check_version(const Deck& deck) {
                      "forecast.members above 1 come with a later version: set it to 1");
 }
 
+/// The processor this runs on stands for those of the learner ranks, which ask again.
+void check_arithmetic(const Deck& deck) {
+  try {
+    check_precision(deck.learner.precision, name_of(deck.surrogate.backend));
+  } catch (const InputError& error) {
+    throw InputError(deck.where("learner.precision") + error.what());
+  }
+}
+
 }  // namespace
 
 void check_deck(const Deck& deck, Command command, int world_size) {
@@ -225,6 +237,7 @@ void check_deck(const Deck& deck, Command command, int world_size) {
   if (coupled) check_teaching(deck);
   if (coupled || command == Command::train) {
     check_training(deck, layout);
+    check_arithmetic(deck);
     check_offline(deck, command);
   }
   if (coupled || command == Command::forecast) {

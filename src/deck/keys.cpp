@@ -10,6 +10,7 @@
 #include <set>
 
 #include "ml/networks/network_kind.hpp"
+#include "ml/training_pass.hpp"
 #include "physics/integrators/time_integrator.hpp"
 #include "src/deck/duration.hpp"
 
@@ -465,7 +466,8 @@ std::vector<Key> make_keys() {
           AT(learner.checkpoint_minutes)),
       one_from("learner.resume", {"none", "auto"}, AT(learner.resume),
                "auto: train goes on from the newest checkpoint of output.dir, if there is one"),
-      one_from("learner.precision", {"f32", "tf32"}, AT(learner.precision), "arithmetic of the network"),
+      one_from("learner.precision", training_precisions(), AT(learner.precision),
+               "arithmetic of the network: bf16 stores activations in 16 bits where the processor has them, tf32 is cuDNN's"),
       number("learner.seed", "", any(), AT(learner.seed), "seed of the weights and of the batches"),
       value("learner.deterministic", "true or false", AT(learner.deterministic),
             "train in an order that does not depend on timing"),

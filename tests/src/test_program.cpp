@@ -92,6 +92,15 @@ TEST_F(Program, WrongDeckIsBadInput) {
   EXPECT_SENTENCE(start("run " + deck("")), 2, "at least 2 ranks");
 }
 
+TEST_F(Program, PrecisionThatTheProcessorLacksIsBadInput) {
+  // oneDNN can be told to overlook what the processor has.
+  const std::string older = "env ONEDNN_MAX_CPU_ISA=AVX2 DNNL_MAX_CPU_ISA=AVX2",
+                    file = deck("learner: {precision: bf16}\n");
+  EXPECT_SENTENCE(start("check " + file, older), 2, "deck.yaml:1: learner.precision = bf16 needs a processor");
+  EXPECT_SENTENCE(start("train " + file + " --set learner.archives=/no/archive.h5", older), 2, "AVX512_BF16");
+  EXPECT_EQ(start("check " + file + " --set learner.precision=f32", older).code, 0);
+}
+
 TEST_F(Program, WrongFilesAreBadInput) {
   EXPECT_SENTENCE(start("check " + deck("") + " --set data.winds=/no/winds.cdf"), 2, "/no/winds.cdf");
   const std::string alone = deck("surrogate: {kind: none}\n");
