@@ -20,7 +20,7 @@ ShallowWater::ShallowWater(std::shared_ptr<const Grid> grid, MPI_Comm comm, cons
       options_(std::move(options)),
       orography_(orography),
       ghosts_(grid_, comm, options_.levels, kPrognostic + static_cast<int>(options_.tracers.size()),
-              options_.deadline_seconds, {.degree_along = options_.viscosity > 0 ? 6 : 4}),
+              options_.deadline_seconds),
       edges_(grid_, comm, options_.levels * kPrognostic, options_.deadline_seconds),
       // A viscous term needs ghost cells before anything else: nothing to overlap then.
       regions_(make_regions(grid_->tile_count(), grid_->tile_cells(), kRegionColumns, kRegionCells,

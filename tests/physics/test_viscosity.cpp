@@ -181,13 +181,16 @@ TEST(Viscosity, IsOfHighOrderOnTheWholeSphere) {
       for (int k = 0; k < 2; ++k)
         std::printf("  %s l2 %.2e linf %.2e", k == 0 ? "height" : "momentum", now[k].l2, now[k].linf);
       std::printf("\n");
-      // Formal order four, 0.3 off; on the coarsest pair the stencil of a ghost cell is a seventh of the sphere's side.
       const double rounding = 0.25 * n * n;  // in distances between numbers: second differences of the state
-      for (int k = 0; k < 2 && n > 12; ++k) {
-        EXPECT_GE(order_of(before[k].l2, now[k].l2, 2.0, rounding), n == 24 ? 3.5 : 3.7);
-        if (n == 96) {
-          EXPECT_GE(order_of(before[k].linf, now[k].linf, 2.0, 4 * rounding), 3.7);
-        }
+      if (n > 12) {
+        // Momentum: formal order four, 0.3 off. Height: second differences of fifth-order ghost values leave third
+        // order in three rows along each panel edge, hence 3.5 in the mean square until those rows no longer count.
+        EXPECT_GE(order_of(before[1].l2, now[1].l2, 2.0, rounding), 3.7);
+        EXPECT_GE(order_of(before[0].l2, now[0].l2, 2.0, rounding), 3.3);
+      }
+      // Third order at panel edges; on the coarsest pair the stencil is an eighth of the sphere.
+      if (n > 24) {
+        for (int k = 0; k < 2; ++k) EXPECT_GE(order_of(before[k].linf, now[k].linf, 2.0, 4 * rounding), 2.7);
       }
       before = now;
     }
