@@ -24,9 +24,9 @@ struct GhostOptions {
 ///
 /// Polynomials are quartic whatever the order of the reconstruction: of degree six in both directions, one-sided at the
 /// edge, they amplify what is rough so much that ghost cells over random heights of 1500 m lose their ground, and
-/// viscosity its stability. Along the edge alone, where stencils are centred but near corners, degree six is sound, and
-/// makes ghost values of sixth order: across the edge a ghost cell lies in one row of the neighbour's, whose mean every
-/// polynomial keeps, so what the quartic gets wrong there has mean zero and counts an order less.
+/// viscosity its stability. Degree six along the edge alone makes ghost values of sixth order (across the edge a ghost
+/// cell lies in one row of the neighbour's, whose mean every polynomial keeps, so what the quartic gets wrong there has
+/// mean zero and counts an order less), but it too loses the ground over random heights: docs/design/viscosity.md.
 ///
 /// By the cube's symmetry one table serves all sides of all panels, once depth is counted outward from the edge, the
 /// along-edge index runs as the own panel's, and momentum is split into (outward, along): the angle across the edge is

@@ -21,9 +21,8 @@ namespace tramontane {
 ///   dE/dt   += nu d_i(sqrt_g G^ij d_j eta) / a^2
 ///   dM^i/dt += nu sqrt_g phi (G^ij d_j delta / a + (k x grad zeta)^i) + u^i dE/dt of the line above
 /// The height term is a flux form with one flux per face, so mass is conserved to round-off. Every piece is of fourth
-/// order; along panel edges, where two derivatives of ghost values are taken, because those are of sixth order: the
-/// state must come from ghost cells of degree six along the edge, as ShallowWater makes them
-/// (docs/design/viscosity.md).
+/// order inside a panel; the cells that touch a panel edge take two derivatives of fifth-order ghost values, which
+/// leaves a truncation error of third order in those rows (docs/design/viscosity.md).
 class Viscosity {
  public:
   /// @param nu coefficient, m2 s-1
