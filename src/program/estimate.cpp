@@ -20,7 +20,7 @@ namespace {
 constexpr double kDay = 86400;
 // Rates that the estimates rest on, for one core of a current server: seconds that a stage takes for a cell, and
 // floating-point operations a second of a network. Measured: docs/design/program.md.
-constexpr double kStageSeconds = 3.5e-8, kSeventhOrderSeconds = 0.7e-8, kViscousStageSeconds = 9e-8,
+constexpr double kStageSeconds = 2.3e-8, kSeventhOrderSeconds = 0.4e-8, kViscousStageSeconds = 3.5e-8,
                  kTracerStageSeconds = 3e-8;
 constexpr double kNetworkFlops = 4e10;
 // Memory of a cell in the solver: what every run has, each copy of a variable, and what tracers and viscosity add.
