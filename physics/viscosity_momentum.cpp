@@ -98,6 +98,7 @@ void Viscosity::momentum(const Region& region, const View<Real*****>& state, con
   const Real per_angle = static_cast<Real>(1.0 / grid_->spacing()), scale = static_cast<Real>(nu_ / grid_->radius());
   const TileOrigin origin(*grid_);
   const Reconstruction<kStencil> weights;
+  const Real gauss_node = static_cast<Real>(kGaussNode[1]);  // a constant array has no address on a device
   for_rows(
       "viscous momentum", region.tiles() * levels * rows, KOKKOS_LAMBDA(const RowMember& team, int flat) {
         const Reconstruction<kStencil> w = weights;  // a copy that no store can alias stays in registers
@@ -159,8 +160,8 @@ void Viscosity::momentum(const Region& region, const View<Real*****>& state, con
                                                multiply_add(-u_b, m_beta, change(b, pitch)) * d_beta),
                                   u_b * growth);
           mass[i] = m;
-          mass_alpha[i] = Real(kGaussNode[1]) * m_alpha;
-          mass_beta[i] = Real(kGaussNode[1]) * m_beta;
+          mass_alpha[i] = gauss_node * m_alpha;
+          mass_beta[i] = gauss_node * m_beta;
         });
         // One Gauss line at a time: both at once need more row pointers than a processor has registers.
         const Real share = Real(1) / (kGaussPoints * kGaussPoints);
