@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
 
 #include "src/checkpoint/file_seal.hpp"
+#include "src/checkpoint/numbered_files.hpp"
 #include "src/program/collective_guard.hpp"
 
 namespace tramontane {
@@ -17,18 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kPattern = "checkpoint-{:09}.h5";
-
-/// Steps that a file's name tells; -1 when it is no checkpoint's.
-long steps_of(const fs::path& path) {
-  long steps = -1;
-  int length = 0;
-  const std::string name = path.filename().string();
-  if (std::sscanf(name.c_str(), "checkpoint-%ld.h5%n", &steps, &length) != 1 ||
-      length != static_cast<int>(name.size()) || steps < 0)
-    return -1;
-  return steps;
-}
+const NumberedFiles kFiles("checkpoint");
 
 /// Rank 0's texts on every rank.
 std::vector<std::string> broadcast(const std::vector<std::string>& texts, MPI_Comm comm) {
@@ -49,13 +38,7 @@ std::vector<std::string> broadcast(const std::vector<std::string>& texts, MPI_Co
 }  // namespace
 
 std::vector<std::string> list_checkpoints(const std::string& folder) {
-  std::vector<std::string> found;
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
-    if (steps_of(entry->path()) >= 0) found.push_back(entry->path().string());
-  std::sort(found.begin(), found.end(),
-            [](const std::string& a, const std::string& b) { return steps_of(a) > steps_of(b); });
-  return found;
+  return kFiles.list(folder);
 }
 
 CheckpointStore::CheckpointStore(const Deck& deck, MPI_Comm comm)
@@ -83,7 +66,7 @@ std::optional<std::string> CheckpointStore::find() const {
     // After the named one its older neighbours, should it be damaged.
     candidates = {wanted};
     for (const std::string& other : list_checkpoints(fs::absolute(wanted).parent_path().string()))
-      if (steps_of(other) < steps_of(wanted)) candidates.push_back(other);
+      if (kFiles.steps_of(other) < kFiles.steps_of(wanted)) candidates.push_back(other);
   });
   candidates = broadcast(candidates, comm_);
   std::string damages;
@@ -114,23 +97,7 @@ void CheckpointStore::open(const std::string& continued, double time_seconds) {
   last_ = continued;
   collective_guard(comm_, [&] {
     if (rank_ != 0) return;
-    std::error_code error;
-    if (continued.empty() && !list_checkpoints(folder_).empty()) {
-      const std::string earlier = folder_ + "-earlier";
-      fs::remove_all(earlier, error);
-      fs::rename(folder_, earlier, error);
-      if (error)
-        throw InputError(
-            fmt::format("the checkpoints of an earlier run in {} can not be moved to {} ({}): choose "
-                        "another output.dir",
-                        folder_, earlier, error.message()));
-      spdlog::info("the checkpoints of an earlier run are now in {}", earlier);
-    }
-    fs::create_directories(folder_, error);
-    if (error || !fs::is_directory(folder_))
-      throw InputError(fmt::format("{}output.dir = {}: the folder {} can not be made ({}): choose another one",
-                                   deck_.where("output.dir"), deck_.output.dir, folder_,
-                                   error ? error.message() : "a file of that name is in the way"));
+    kFiles.open(deck_, folder_, !continued.empty(), "run");
   });
   restart_clocks(time_seconds);
 }
@@ -147,7 +114,7 @@ bool CheckpointStore::is_due_by_clock() const {
 }
 
 bool CheckpointStore::write(const Checkpoint& checkpoint, const ShallowWater& solver, const State& state) {
-  const std::string path = folder_ + "/" + fmt::format(kPattern, checkpoint.progress.effort.steps);
+  const std::string path = kFiles.path(folder_, checkpoint.progress.effort.steps);
   bool written = true;
   try {
     write_checkpoint(path, checkpoint, solver, state);
@@ -160,18 +127,8 @@ bool CheckpointStore::write(const Checkpoint& checkpoint, const ShallowWater& so
   restart_clocks(checkpoint.progress.time);
   if (!written) return false;
   last_ = path;
-  if (rank_ == 0) remove_old(checkpoint.progress.effort.steps);
+  if (rank_ == 0) kFiles.remove_old(folder_, checkpoint.progress.effort.steps, deck_.checkpoint.keep);
   return true;
-}
-
-void CheckpointStore::remove_old(long steps) const {
-  int kept = 0;
-  std::error_code ignored;
-  for (const std::string& path : list_checkpoints(folder_)) {
-    // More steps than the run has taken: of a course that was given up when the run went back to an older checkpoint.
-    const bool given_up = steps_of(path) > steps;
-    if (given_up || ++kept > deck_.checkpoint.keep) std::filesystem::remove(path, ignored);
-  }
 }
 
 }  // namespace tramontane

@@ -44,7 +44,6 @@ class CheckpointStore {
 
  private:
   void restart_clocks(double time_seconds);
-  void remove_old(long steps) const;
 
   const Deck& deck_;
   MPI_Comm comm_;

@@ -3,42 +3,20 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
-#include <cstdio>
-#include <filesystem>
-
 #include "src/checkpoint/file_seal.hpp"
+#include "src/checkpoint/numbered_files.hpp"
 #include "src/program/collective_guard.hpp"
 
 namespace tramontane {
 
 namespace {
 
-namespace fs = std::filesystem;
-
-constexpr const char* kPattern = "training-{:09}.h5";
-
-/// Steps that a file's name tells; -1 when it is no training checkpoint's.
-long steps_of(const fs::path& path) {
-  long steps = -1;
-  int length = 0;
-  const std::string name = path.filename().string();
-  if (std::sscanf(name.c_str(), "training-%ld.h5%n", &steps, &length) != 1 ||
-      length != static_cast<int>(name.size()) || steps < 0)
-    return -1;
-  return steps;
-}
+const NumberedFiles kFiles("training");
 
 }  // namespace
 
 std::vector<std::string> list_training_checkpoints(const std::string& folder) {
-  std::vector<std::string> found;
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
-    if (steps_of(entry->path()) >= 0) found.push_back(entry->path().string());
-  std::sort(found.begin(), found.end(),
-            [](const std::string& a, const std::string& b) { return steps_of(a) > steps_of(b); });
-  return found;
+  return kFiles.list(folder);
 }
 
 TrainingStore::TrainingStore(const Deck& deck, TrainingIdentity own, MPI_Comm comm)
@@ -102,22 +80,7 @@ std::optional<TrainingCheckpoint> TrainingStore::find() {
 void TrainingStore::open() {
   collective_guard(comm_, [&] {
     if (rank_ != 0) return;
-    std::error_code error;
-    if (last_.empty() && !list_training_checkpoints(folder_).empty()) {
-      const std::string earlier = folder_ + "-earlier";
-      fs::remove_all(earlier, error);
-      fs::rename(folder_, earlier, error);
-      if (error)
-        throw InputError(fmt::format(
-            "the checkpoints of an earlier training in {} can not be moved to {} ({}): choose another output.dir",
-            folder_, earlier, error.message()));
-      spdlog::info("the checkpoints of an earlier training are now in {}", earlier);
-    }
-    fs::create_directories(folder_, error);
-    if (error || !fs::is_directory(folder_))
-      throw InputError(fmt::format("{}output.dir = {}: the folder {} can not be made ({}): choose another one",
-                                   deck_.where("output.dir"), deck_.output.dir, folder_,
-                                   error ? error.message() : "a file of that name is in the way"));
+    kFiles.open(deck_, folder_, !last_.empty(), "training");
   });
   clock_ = MPI_Wtime();
 }
@@ -129,7 +92,7 @@ bool TrainingStore::is_due() const {
 
 bool TrainingStore::write(TrainingCheckpoint checkpoint) {
   const long steps = static_cast<long>(checkpoint.optimiser.step);
-  const std::string path = folder_ + "/" + fmt::format(kPattern, steps);
+  const std::string path = kFiles.path(folder_, steps);
   int written = 1;
   if (rank_ == 0) {
     checkpoint.identity = own_;
@@ -146,14 +109,7 @@ bool TrainingStore::write(TrainingCheckpoint checkpoint) {
   clock_ = MPI_Wtime();
   if (!written) return false;
   last_ = path;
-  if (rank_ != 0) return true;
-  int kept = 0;
-  std::error_code ignored;
-  for (const std::string& old : list_training_checkpoints(folder_)) {
-    // More steps than this training has taken: of a course that was given up when it went back to an older checkpoint.
-    const bool is_given_up = steps_of(old) > steps;
-    if (is_given_up || ++kept > deck_.checkpoint.keep) fs::remove(old, ignored);
-  }
+  if (rank_ == 0) kFiles.remove_old(folder_, steps, deck_.checkpoint.keep);
   return true;
 }
 
