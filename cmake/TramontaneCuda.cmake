@@ -55,7 +55,8 @@ if(TRAMONTANE_ENABLE_CUDNN)
   add_library(tramontane_cudnn INTERFACE)
   target_include_directories(tramontane_cudnn SYSTEM INTERFACE "${TRAMONTANE_CUDNN_INCLUDE}"
                                                                "${TRAMONTANE_CUDNN_FRONTEND_INCLUDE}")
-  target_link_libraries(tramontane_cudnn INTERFACE "${TRAMONTANE_CUDNN_LIBRARY}" CUDA::cudart)
+  # The frontend's headers compile engines of their own at run time, which nobody here asks for, but they must link.
+  target_link_libraries(tramontane_cudnn INTERFACE "${TRAMONTANE_CUDNN_LIBRARY}" CUDA::cudart CUDA::nvrtc)
 endif()
 
 if(TRAMONTANE_ENABLE_NCCL)
