@@ -1,0 +1,42 @@
+#include "src/coupled/learner_side.hpp"
+
+#include <filesystem>
+
+#include "src/coupled/learning.hpp"
+#include "src/coupled/provenance.hpp"
+#include "src/coupled/reservoir_batches.hpp"
+#include "src/coupled/stream_setup.hpp"
+#include "src/coupled/teacher.hpp"
+#include "src/stream/stream_consumer.hpp"
+
+namespace tramontane {
+
+LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, ModelHandover& handover,
+                            MetricsWriter* metrics, double& idle_seconds) {
+  const Deck& deck = context.deck;
+  const Tiling tiling(deck.surrogate.coarse_n, deck.grid.tiles_per_edge, context.ranks.solvers);
+  StreamConsumer consumer(context.world, stream_roles(context.ranks), tiling, stream_options(deck));
+  StreamSource source(consumer);
+  LearningPlan plan;
+  plan.n = deck.surrogate.coarse_n;
+  plan.interval = deck.surrogate.interval;
+  plan.steps = deck.learner.steps;
+  plan.provenance = training_provenance(deck, "run");
+  const bool first = context.rank == context.ranks.solvers;
+  LearningHooks hooks;
+  hooks.after_step = [&](std::int64_t step) {
+    if (first) handover.beat(step);
+  };
+  ReservoirBatches batches(deck, source, plan.steps, total_samples(deck, false), total_samples(deck, true),
+                           surrogate_statics(plan.n).area, learners, metrics != nullptr, [&] { consumer.finish(); });
+  const LearningOutcome outcome = learn(deck, plan, batches, learners, metrics, hooks);
+  idle_seconds = consumer.idle_seconds();
+  if (first) {
+    outcome.model.save(std::filesystem::path(deck.output.dir) / deck.learner.model);
+    handover.send(outcome.model);
+    save_as_onnx(deck, outcome.model);
+  }
+  return outcome.summary;
+}
+
+}  // namespace tramontane

@@ -1,0 +1,17 @@
+/// What the learner ranks of a coupled run do.
+#pragma once
+
+#include "src/coupled/model_handover.hpp"
+#include "src/output/metrics.hpp"
+#include "src/output/summary.hpp"
+#include "src/program/commands.hpp"
+
+namespace tramontane {
+
+/// Takes the stream in, trains, sends the model and saves it. Collective over world and learners.
+/// @param metrics on the first learner rank only
+/// @param idle_seconds set to the time spent waiting for samples
+LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, ModelHandover& handover,
+                            MetricsWriter* metrics, double& idle_seconds);
+
+}  // namespace tramontane

@@ -1,0 +1,37 @@
+#include "src/coupled/stream_setup.hpp"
+
+#include <algorithm>
+
+#include "src/coupled/provenance.hpp"
+
+namespace tramontane {
+
+StreamOptions stream_options(const Deck& deck) {
+  StreamOptions options;
+  options.queue = deck.stream.queue;
+  options.credits = std::min(options.credits, options.queue);
+  options.when_full = deck.stream.when_full;
+  options.deadline_seconds = deck.stream.deadline;
+  options.run_id = run_id(deck);
+  return options;
+}
+
+StreamRoles stream_roles(const RankLayout& layout) {
+  StreamRoles roles;
+  for (int rank = 0; rank < layout.total(); ++rank)
+    (layout.is_learner(rank) ? roles.learners : roles.solvers).push_back(rank);
+  return roles;
+}
+
+StreamSummary stream_summary(const Ledger& ledger) {
+  StreamSummary out;
+  out.produced = ledger.produced;
+  out.delivered = ledger.delivered;
+  out.dropped = ledger.dropped;
+  out.in_flight = ledger.in_flight;
+  out.rejected = ledger.rejected;
+  out.bytes = ledger.bytes;
+  return out;
+}
+
+}  // namespace tramontane

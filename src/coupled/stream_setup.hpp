@@ -1,0 +1,19 @@
+/// The stream of a coupled run, as its deck asks for it.
+#pragma once
+
+#include "src/deck/layout.hpp"
+#include "src/output/summary.hpp"
+#include "src/stream/stream_link.hpp"
+
+namespace tramontane {
+
+/// Queue, policy, deadline and run id; the same on both sides.
+StreamOptions stream_options(const Deck& deck);
+
+/// World ranks by role.
+StreamRoles stream_roles(const RankLayout& layout);
+
+/// Counts of a closed ledger, without times.
+StreamSummary stream_summary(const Ledger& ledger);
+
+}  // namespace tramontane
