@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include "src/coupled/energy_meter.hpp"
+#include "src/coupled/provenance.hpp"
 #include "src/coupled/learner_side.hpp"
 #include "src/coupled/solver_side.hpp"
 #include "src/output/report.hpp"

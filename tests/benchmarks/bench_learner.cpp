@@ -9,10 +9,12 @@
 
 #include <CLI/CLI.hpp>
 #include <Kokkos_Core.hpp>
+#include <chrono>
 #include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <thread>
 
 #include "ml/surrogate.hpp"
 #include "ml/trainer.hpp"
@@ -244,7 +246,13 @@ std::string next_command() {
   char line[64] = {};
   std::string text;
   if (rank == 0 && std::getline(std::cin, text)) text.copy(line, sizeof line - 1);
-  MPI_Bcast(line, sizeof line, MPI_CHAR, 0, MPI_COMM_WORLD);
+  MPI_Request request;
+  MPI_Ibcast(line, sizeof line, MPI_CHAR, 0, MPI_COMM_WORLD, &request);
+  // A rank that waits inside MPI burns its core, which the other program's turn needs.
+  for (int arrived = 0; !arrived;) {
+    MPI_Test(&request, &arrived, MPI_STATUS_IGNORE);
+    if (!arrived) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
   return line;
 }
 
