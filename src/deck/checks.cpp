@@ -230,10 +230,9 @@ void check_deck(const Deck& deck, Command command, int world_size) {
     check_backend(deck);
   }
   const RankLayout layout = rank_layout(deck, command, world_size);
-  if (deck.checkpoint.resume != "none" && (command != Command::run || coupled))
+  if (deck.checkpoint.resume != "none" && command != Command::run)
     throw InputError(deck.where("checkpoint.resume") +
-                     "checkpoint.resume continues a run of the solver alone (tramontane run with surrogate.kind = "
-                     "none): set it to none");
+                     "checkpoint.resume continues tramontane run: set it to none (train goes on with learner.resume)");
   if (coupled) check_teaching(deck);
   if (coupled || command == Command::train) {
     check_training(deck, layout);
