@@ -45,9 +45,18 @@ void read_row(hid_t data, std::int64_t k, T* to) {
 }  // namespace
 
 ArchiveReader::ArchiveReader(const std::string& path, bool accept_truncated) : path_(path) {
+  begin([&] { open_file(accept_truncated); });
+}
+
+ArchiveReader::ArchiveReader(const std::string& path, const std::function<hdf5::Handle()>& open) : path_(path) {
+  begin([&] { file_ = open(); });
+}
+
+void ArchiveReader::begin(const std::function<void()>& open) {
   const auto lock = hdf5::library_lock();
   try {
-    open(accept_truncated);
+    open();
+    read_structure();
   } catch (const hdf5::Hdf5Error& error) {
     fail(fmt::format("it is damaged or not a Tramontane archive ({}); give another file", error.what()));
   }
@@ -80,8 +89,7 @@ void ArchiveReader::open_file(bool accept_truncated) {
   }
 }
 
-void ArchiveReader::open(bool accept_truncated) {
-  open_file(accept_truncated);
+void ArchiveReader::read_structure() {
   if (!hdf5::has_attribute(file_, "format") || hdf5::read_string_attribute(file_, "format") != kArchiveFormat)
     fail("it is HDF5 but no Tramontane archive; check learner.archives");
   const auto version = hdf5::read_attribute<std::int32_t>(file_, "format_version");
@@ -150,10 +158,9 @@ void ArchiveReader::read_infos(std::int64_t samples) {
     infos_.push_back({number[k], trajectory[k], validation[k], month[k], time[k]});
 }
 
-Sample ArchiveReader::read(std::int64_t k) const {
+void ArchiveReader::read(std::int64_t k, Sample& sample) const {
   if (k < 0 || k >= size()) throw RunError(fmt::format("archive {}: there is no sample {} of {}", path_, k, size()));
   const std::size_t cells = static_cast<std::size_t>(tiling_.cell_count()), inputs = sample_inputs().size();
-  Sample sample;
   sample.info = info(k);
   sample.n = tiling_.n;
   sample.input.resize(inputs * cells);
@@ -174,7 +181,6 @@ Sample ArchiveReader::read(std::int64_t k) const {
   };
   check_finite(sample.input, sample_inputs());
   check_finite(sample.target, sample_targets());
-  return sample;
 }
 
 void ArchiveReader::check_tiles(std::int64_t k, const Sample& sample) const {

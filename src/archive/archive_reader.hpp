@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,11 +20,19 @@ class ArchiveReader {
   /// sample_inputs() and sample_targets() in the expected shape and units.
   /// @param accept_truncated open a file whose end is missing too: what can not be found there fails when it is read
   explicit ArchiveReader(const std::string& path, bool accept_truncated = false);
+  /// The same on a file that is opened by `open` (open_changing_file).
+  ArchiveReader(const std::string& path, const std::function<hdf5::Handle()>& open);
 
   std::int64_t size() const { return static_cast<std::int64_t>(infos_.size()); }
   const SampleInfo& info(std::int64_t k) const { return infos_.at(static_cast<std::size_t>(k)); }
   /// Reads sample k in [0, size()). Throws InputError when its checksum does not match or it holds NaN or infinity.
-  Sample read(std::int64_t k) const;
+  Sample read(std::int64_t k) const {
+    Sample sample;
+    read(k, sample);
+    return sample;
+  }
+  /// The same into a sample whose memory is used again.
+  void read(std::int64_t k, Sample& into) const;
   /// Reads every sample once, as read() does.
   void verify() const;
 
@@ -46,7 +55,8 @@ class ArchiveReader {
   std::vector<double> cell_area() const { return coordinate("cell_area"); }
 
  private:
-  void open(bool accept_truncated);
+  void begin(const std::function<void()>& open);
+  void read_structure();
   void open_file(bool accept_truncated);
   void read_checksums(std::int64_t samples);
   void open_variable(const std::string& group, const Variable& what);

@@ -22,7 +22,7 @@ LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, Mo
   plan.interval = deck.surrogate.interval;
   plan.steps = deck.learner.steps;
   plan.provenance = training_provenance(deck, "run");
-  const bool first = context.rank == context.ranks.solvers;
+  const bool first = context.rank == context.ranks.first_learner();
   LearningHooks hooks;
   hooks.after_step = [&](std::int64_t step) {
     if (first) handover.beat(step);

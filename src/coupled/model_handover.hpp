@@ -36,7 +36,7 @@ class ModelHandover {
   Model receive(const std::function<void(std::int64_t)>& on_beat);
 
  private:
-  int first_learner() const { return ranks_.solvers; }
+  int first_learner() const { return ranks_.first_learner(); }
 
   MPI_Comm comm_ = MPI_COMM_NULL;  ///< own duplicate of the world
   MPI_Comm solvers_;
