@@ -96,5 +96,8 @@ const char* name_of(BadSamples value) {
 const char* name_of(UnfinishedArchives value) {
   return enum_name(value);
 }
+const char* name_of(WhenLost value) {
+  return enum_name(value);
+}
 
 }  // namespace tramontane
