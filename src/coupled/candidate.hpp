@@ -36,14 +36,14 @@ struct Verdict {
   std::int64_t version = 0;        ///< judged
   bool is_promoted = false;
   std::int64_t current = 0;        ///< 0: physics alone
-  double current_loss = 1;         ///< relative held-out loss of the version in use; 1 of physics alone
+  double current_loss = 1;         ///< relative held-out loss of the version in use; 1: physics alone, or none known
 };
 
 struct LearnerState {
-  enum class Phase { working, done, lost };
-  Phase phase = Phase::working;  ///< done: the last candidate has been handed out by poll()
-  std::int64_t step = 0;         ///< that it was last known to be at
-  std::string why;               ///< lost: one sentence
+  bool is_lost = false;   ///< it has died, hangs or gave up
+  std::string why;        ///< lost: one sentence
+  bool is_done = false;   ///< it has offered its last, and poll() has handed that out
+  std::int64_t step = 0;  ///< that it was last known to be at
 };
 
 /// The solver's end, on the first solver rank alone. Nothing here waits.
@@ -55,20 +55,24 @@ class CandidateSource {
   virtual void answer(const Verdict& verdict) = 0;
   /// Lost once means lost for good, unless the source can take a learner back.
   virtual LearnerState learner() = 0;
+  /// All samples are with the learner: from now on it has no reason to be silent for longer than the deadline.
+  virtual void expect_signs() {}
 };
 
 /// The learner's end, on the first learner rank alone.
 class CandidateSink {
  public:
   virtual ~CandidateSink() = default;
-  /// Hands bytes on; they are copied. Does not wait.
+  /// Whether what was published has left, so that more may follow: this side holds one candidate at most.
+  virtual bool is_free() = 0;
+  /// Hands bytes on. Does not wait.
   virtual void publish(std::vector<std::byte> model) = 0;
   /// Verdicts in the order of versions, each once. Does not wait.
   virtual std::optional<Verdict> verdict() = 0;
   /// A sign of life. Does not wait.
   virtual void beat(std::int64_t step) = 0;
-  /// Waits until everything published is on its way; throws RunError past the deadline.
-  virtual void flush() = 0;
+  /// Says that nothing more comes, and waits until all has been taken; throws RunError past the deadline.
+  virtual void finish() = 0;
 };
 
 }  // namespace tramontane
