@@ -158,10 +158,9 @@ void ArchiveReader::read_infos(std::int64_t samples) {
     infos_.push_back({number[k], trajectory[k], validation[k], month[k], time[k]});
 }
 
-Sample ArchiveReader::read(std::int64_t k) const {
+void ArchiveReader::read(std::int64_t k, Sample& sample) const {
   if (k < 0 || k >= size()) throw RunError(fmt::format("archive {}: there is no sample {} of {}", path_, k, size()));
   const std::size_t cells = static_cast<std::size_t>(tiling_.cell_count()), inputs = sample_inputs().size();
-  Sample sample;
   sample.info = info(k);
   sample.n = tiling_.n;
   sample.input.resize(inputs * cells);
@@ -182,7 +181,6 @@ Sample ArchiveReader::read(std::int64_t k) const {
   };
   check_finite(sample.input, sample_inputs());
   check_finite(sample.target, sample_targets());
-  return sample;
 }
 
 void ArchiveReader::check_tiles(std::int64_t k, const Sample& sample) const {

@@ -26,7 +26,13 @@ class ArchiveReader {
   std::int64_t size() const { return static_cast<std::int64_t>(infos_.size()); }
   const SampleInfo& info(std::int64_t k) const { return infos_.at(static_cast<std::size_t>(k)); }
   /// Reads sample k in [0, size()). Throws InputError when its checksum does not match or it holds NaN or infinity.
-  Sample read(std::int64_t k) const;
+  Sample read(std::int64_t k) const {
+    Sample sample;
+    read(k, sample);
+    return sample;
+  }
+  /// The same into a sample whose memory is used again.
+  void read(std::int64_t k, Sample& into) const;
   /// Reads every sample once, as read() does.
   void verify() const;
 
