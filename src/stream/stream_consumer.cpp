@@ -23,6 +23,7 @@ StreamConsumer::StreamConsumer(MPI_Comm comm, const StreamRoles& roles, const Ti
     digests.push_back(static_cast<std::int64_t>(sources_.back()->reader.template_digest()));
   }
   link_.check_templates(digests);
+  last_sample_ = options_.first_sample - 1;
   for (int s = 0; s < link_.solvers(); ++s) {
     Source& source = *sources_[s];
     source.buffers.resize(options_.credits);
@@ -259,7 +260,8 @@ Ledger StreamConsumer::finish() {
     }
   link_.set_quiet();
   check_closed(totals.producers, totals.learners);
-  return totals.producers;
+  Ledger whole = options_.carried;
+  return whole += totals.producers;
 }
 
 std::size_t StreamConsumer::buffer_bytes() const {

@@ -35,8 +35,8 @@ class StreamConsumer {
   bool finished() const { return finished_; }
 
   /// Ends this side: samples still to come are taken and counted as dropped, then the ledgers are exchanged and checked
-  /// (check_closed). Collective over solvers and learners. Returns the counts of the whole stream, the same
-  /// on every rank.
+  /// (check_closed). Collective over solvers and learners. Returns the counts of the whole run, those carried over with them,
+  /// the same on every rank.
   Ledger finish();
 
   /// This learner's own counts; `produced` counts the samples that have come to it.
