@@ -52,6 +52,11 @@ class ArchiveSet {
   int n() const { return archives_.front()->n(); }
   double interval_seconds() const { return archives_.front()->interval_seconds(); }
   const std::string& first_path() const { return archives_.front()->path(); }
+  std::vector<std::string> paths() const {
+    std::vector<std::string> all;
+    for (const auto& archive : archives_) all.push_back(archive->path());
+    return all;
+  }
   std::int64_t size() const { return static_cast<std::int64_t>(entries_.size()); }
   /// Numbers of the samples that are trained on, and of those held out, ascending.
   const std::vector<std::int64_t>& training() const { return training_; }

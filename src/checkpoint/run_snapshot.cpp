@@ -64,7 +64,6 @@ std::string to_text(const RunSnapshot& s) {
                       {"stall_seconds", s.stall_seconds},
                       {"metrics", s.metrics},
                       {"restarts", ordered_json::array()},
-                      {"weights", s.weights},
                       {"parts", ordered_json::object()}};
   for (const RunRestart& r : s.restarts)
     out["restarts"].push_back({{"snapshot", r.snapshot}, {"sample", r.sample}, {"step", r.step}});
@@ -93,7 +92,6 @@ RunSnapshot snapshot_from(const std::string& text) {
   for (const auto& r : in.at("restarts"))
     s.restarts.push_back({r.at("snapshot").get<std::int64_t>(), r.at("sample").get<std::int64_t>(),
                           r.at("step").get<std::int64_t>()});
-  s.weights = in.at("weights");
   for (const auto& [name, mark] : in.at("parts").items())
     s.parts[name] = {mark.at("bytes").get<std::uint64_t>(), mark.at("checksum").get<std::uint64_t>()};
   return s;

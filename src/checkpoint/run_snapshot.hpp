@@ -39,6 +39,8 @@ struct RunRestart {
   bool operator==(const RunRestart&) const = default;
 };
 
+inline constexpr std::int64_t kNoArchive = -1, kArchiveFailed = -2;
+
 struct RunSnapshot {
   std::int64_t number = 0;  ///< of the snapshot, counted over the whole run
   std::string version;      ///< of the program
@@ -49,11 +51,10 @@ struct RunSnapshot {
   bool lessons_done = false;  ///< the stream is closed
   std::int64_t training_step = 0;
   Ledger ledger;              ///< of the whole run so far; nothing is in flight
-  std::int64_t archived = -1;  ///< samples in the archive; -1: there is none, or it has failed
+  std::int64_t archived = kNoArchive;  ///< samples in the archive
   double stall_seconds = 0;
   std::string metrics;  ///< lines of the solver's reports
   std::vector<RunRestart> restarts;
-  nlohmann::ordered_json weights;  ///< what the solver ranks know of versions of the weights
   struct Mark {
     std::uint64_t bytes = 0, checksum = 0;
     bool operator==(const Mark&) const = default;

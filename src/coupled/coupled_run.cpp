@@ -3,10 +3,15 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <optional>
+
 #include "src/coupled/energy_meter.hpp"
 #include "src/coupled/learner_side.hpp"
 #include "src/coupled/model_handover.hpp"
 #include "src/coupled/provenance.hpp"
+#include "src/coupled/run_snapshot_learner.hpp"
+#include "src/coupled/run_snapshot_resume.hpp"
+#include "src/coupled/run_snapshot_solver.hpp"
 #include "src/coupled/solver_side.hpp"
 #include "src/coupled/stream_setup.hpp"
 #include "src/output/report.hpp"
@@ -31,6 +36,8 @@ int run_coupled(const CommandContext& context) {
   const bool learner = context.ranks.is_learner(context.rank);
   MPI_Comm role = MPI_COMM_NULL;
   MPI_Comm_split(context.world, learner ? 1 : 0, context.rank, &role);
+  std::optional<RunPast> past = find_past(context);
+  const RunSnapshot* const continued = past ? &past->snapshot : nullptr;
   // What can be wrong with data, time step and archive is found here: before an earlier run's files are replaced, and
   // while the learners listen.
   std::unique_ptr<SolverPair> pair;
@@ -41,13 +48,17 @@ int run_coupled(const CommandContext& context) {
     pair = std::make_unique<SolverPair>(deck, role, first);
     pair->start(first);
     pair->fine().checked_rate();
-    archive = make_archive(deck, role, pair->coarse().grid().tiling());
+    archive = make_archive(deck, role, pair->coarse().grid().tiling(), continued);
   });
   std::unique_ptr<MetricsWriter> metrics;
   collective_guard(context.world, [&] {
     if (context.is_root()) write_resolved_deck(deck);
-    if (context.is_root()) metrics = std::make_unique<MetricsWriter>(metrics_path(deck, "solver"));
-    if (context.rank == context.ranks.first_learner()) metrics = std::make_unique<MetricsWriter>(metrics_path(deck, "learner"));
+    const auto open = [&](const char* part, const std::string* before) {
+      if (before) write_whole_file(metrics_path(deck, part), *before);
+      metrics = std::make_unique<MetricsWriter>(metrics_path(deck, part), before != nullptr);
+    };
+    if (context.is_root()) open("solver", continued ? &continued->metrics : nullptr);
+    if (context.rank == context.ranks.first_learner()) open("learner", past ? &past->learner->metrics : nullptr);
   });
 
   Summary summary;
@@ -58,15 +69,37 @@ int run_coupled(const CommandContext& context) {
   summary.learner_ranks = context.ranks.learners;
   double idle_seconds = 0;
   int whole = 1;
+  std::string why_not_saved;  // when a signal ended the run
   {
     ModelHandover handover(context.world, context.ranks, deck.stream.deadline);
+    std::unique_ptr<SnapshotLink> link;
+    if (deck.takes_snapshots()) link = std::make_unique<SnapshotLink>(context.world, context.ranks);
     if (learner) {
-      summary.learner = learner_side(context, role, handover, metrics.get(), idle_seconds);
+      std::unique_ptr<LearnerSnapshots> snapshots;
+      if (link)
+        snapshots = std::make_unique<LearnerSnapshots>(context, role, *link, metrics_path(deck, "learner"),
+                                                       past ? past->learner.get() : nullptr, past ? past->path : "");
+      summary.learner = learner_side(context, role, handover, metrics.get(), idle_seconds, snapshots.get(), continued,
+                                     past ? std::move(past->learner) : nullptr);
     } else {
-      StreamProducer stream(context.world, stream_roles(context.ranks), pair->coarse().grid().tiling(),
-                            stream_options(deck));
-      SolverSide solver(context, *pair, archive.get(), &stream, context.is_root() ? &handover : nullptr, metrics.get());
+      std::unique_ptr<StreamProducer> stream;
+      if (!continued || !continued->lessons_done)
+        stream = std::make_unique<StreamProducer>(context.world, stream_roles(context.ranks),
+                                                  pair->coarse().grid().tiling(), stream_options(deck, continued));
+      SolverSide solver(context, *pair, archive.get(), stream.get(), context.is_root() ? &handover : nullptr,
+                        metrics.get());
+      std::unique_ptr<SolverSnapshots> snapshots;
+      if (link) {
+        snapshots = std::make_unique<SolverSnapshots>(context, *pair, *link, metrics_path(deck, "solver"), continued,
+                                                      past ? past->path : "");
+        solver.set_snapshots(snapshots.get(), past ? &*past : nullptr);
+      }
       whole = solver.run(summary) ? 1 : 0;
+      if (snapshots) {
+        snapshots->end();
+        summary.snapshots = snapshots->summary();
+        if (!whole) why_not_saved = snapshots->failure();
+      }
     }
   }
   metrics.reset();
@@ -81,10 +114,16 @@ int run_coupled(const CommandContext& context) {
     summary.wall_seconds = MPI_Wtime() - began;
     summary.energy = energy.read();
     write_summary(deck.output.dir, summary);
-    make_report(deck);
+    if (whole || !summary.snapshots) make_report(deck);
     check_conservation(*summary.solver);
     spdlog::info("{} after {:.0f} s; summary in {}/summary.json", whole ? "done" : "stopped by a signal",
                  summary.wall_seconds, deck.output.dir);
+    if (whole || !summary.snapshots) return;
+    const std::string last = summary.snapshots->last;
+    if (!why_not_saved.empty())
+      throw RunError(fmt::format("the run was asked to stop, and its snapshot could not be written: {}{}", why_not_saved,
+                                 last.empty() ? std::string() : "; the last good one is " + last));
+    spdlog::info("the snapshot is {}; run the same command with --set checkpoint.resume=auto to continue", last);
   });
   MPI_Comm_free(&role);
   return whole ? kExitDone : kExitStopped;

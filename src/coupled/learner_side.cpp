@@ -1,5 +1,8 @@
 #include "src/coupled/learner_side.hpp"
 
+#include <chrono>
+#include <thread>
+
 #include "src/coupled/candidate_maker.hpp"
 #include "src/coupled/learning.hpp"
 #include "src/coupled/provenance.hpp"
@@ -10,12 +13,26 @@
 
 namespace tramontane {
 
+std::string order_record_path(const std::string& archive) {
+  return archive + ".order";
+}
+
 LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, ModelHandover& handover,
-                            MetricsWriter* metrics, double& idle_seconds) {
+                            MetricsWriter* metrics, double& idle_seconds, LearnerSnapshots* snapshots,
+                            const RunSnapshot* continued, std::unique_ptr<LearnerPast> past) {
   const Deck& deck = context.deck;
   const Tiling tiling(deck.surrogate.coarse_n, deck.grid.tiles_per_edge, context.ranks.solvers);
-  StreamConsumer consumer(context.world, stream_roles(context.ranks), tiling, stream_options(deck));
-  StreamSource source(consumer);
+  std::function<bool()> is_ordered;
+  if (snapshots) is_ordered = [&] { return snapshots->is_ordered(); };
+  std::unique_ptr<StreamConsumer> consumer;
+  std::unique_ptr<SampleSource> source;
+  if (continued && continued->lessons_done) {
+    source = std::make_unique<EndedSource>();
+  } else {
+    consumer = std::make_unique<StreamConsumer>(context.world, stream_roles(context.ranks), tiling,
+                                                stream_options(deck, continued));
+    source = std::make_unique<StreamSource>(*consumer, is_ordered);
+  }
   LearningPlan plan;
   plan.n = deck.surrogate.coarse_n;
   plan.interval = deck.surrogate.interval;
@@ -23,6 +40,18 @@ LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, Mo
   plan.provenance = training_provenance(deck, "run");
   const bool first = context.rank == context.ranks.first_learner();
   CandidateMaker maker(deck, plan.steps, first ? &handover : nullptr);
+  ReservoirBatches batches(deck, *source, plan.steps, total_samples(deck, false), total_samples(deck, true),
+                           surrogate_statics(plan.n).area, learners, metrics != nullptr, [&] {
+                             if (consumer) consumer->finish();
+                           });
+  const double idle_before = past ? past->idle_seconds : 0;
+  const auto idle = [&] { return idle_before + (consumer ? consumer->idle_seconds() : 0); };
+  if (past) {
+    batches.restore(past->batches);
+    plan.resumed = std::move(past->training);
+    maker.restore(std::move(past->candidates));
+    past.reset();
+  }
   LearningHooks hooks;
   hooks.after_step = [&](std::int64_t step) {
     if (first) handover.beat(step);
@@ -31,11 +60,27 @@ LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, Mo
   hooks.validated = [&](std::int64_t step, const ValidationReport& report, const std::function<Model()>& make) {
     maker.validated(step, report, make);
   };
-  ReservoirBatches batches(deck, source, plan.steps, total_samples(deck, false), total_samples(deck, true),
-                           surrogate_statics(plan.n).area, learners, metrics != nullptr, [&] { consumer.finish(); });
+  if (snapshots) {
+    batches.set_break(is_ordered);
+    hooks.broken_off = [&](const std::optional<TrainingCheckpoint>& training) {
+      return snapshots->serve(batches, maker, training, idle());
+    };
+  }
   LearningOutcome outcome = learn(deck, plan, batches, learners, metrics, hooks);
-  idle_seconds = consumer.idle_seconds();
+  idle_seconds = idle();
+  if (snapshots && snapshots->is_stopped()) return outcome.summary;
+  // Training is over; while the weights are on their way, and until the solver ranks have done, snapshots may be asked for.
+  const auto serve = [&] {
+    return !(snapshots && snapshots->is_ordered() &&
+             snapshots->serve(batches, maker, outcome.last_state, idle_seconds));
+  };
+  handover.set_meanwhile(serve);
   maker.offer_last(std::move(outcome.model));
+  if (snapshots)
+    while (serve() && !snapshots->is_over()) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  // The learners part from the loop above together: with the last word, or with the snapshot that ends the run.
+  if (deck.stream.archive && !(snapshots && snapshots->is_stopped()))
+    write_deliveries(order_record_path(*deck.stream.archive), batches.deliveries(), learners);
   return outcome.summary;
 }
 

@@ -2,16 +2,23 @@
 #pragma once
 
 #include "src/coupled/model_handover.hpp"
+#include "src/coupled/run_snapshot_learner.hpp"
 #include "src/output/metrics.hpp"
 #include "src/output/summary.hpp"
 #include "src/program/commands.hpp"
 
 namespace tramontane {
 
-/// Takes the stream in, trains, and offers weights to the solver as it goes and at the end. Collective over world and learners.
+/// Takes the stream in, trains, offers its weights. Collective over world and learners.
 /// @param metrics on the first learner rank only
 /// @param idle_seconds set to the time spent waiting for samples
+/// @param snapshots null: none are taken
+/// @param past what the run goes on from, and this learner's part of it; null: it starts anew
 LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, ModelHandover& handover,
-                            MetricsWriter* metrics, double& idle_seconds);
+                            MetricsWriter* metrics, double& idle_seconds, LearnerSnapshots* snapshots = nullptr,
+                            const RunSnapshot* continued = nullptr, std::unique_ptr<LearnerPast> past = nullptr);
+
+/// Beside an archive: which samples entered the reservoir at which step, for learner.order = recorded.
+std::string order_record_path(const std::string& archive);
 
 }  // namespace tramontane

@@ -85,6 +85,7 @@ void ModelHandover::finish() {
   send(0, kDoneTag, {});
   const double began = MPI_Wtime();
   while (!is_free()) {
+    if (meanwhile_ && !meanwhile_()) return;
     if (MPI_Wtime() - began > deadline_)
       throw RunError(fmt::format("solver rank 0 has not taken the model for {:g} s", deadline_));
     std::this_thread::sleep_for(std::chrono::milliseconds(1));

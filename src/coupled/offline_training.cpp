@@ -13,6 +13,7 @@
 #include "src/coupled/energy_meter.hpp"
 #include "src/coupled/epoch_batches.hpp"
 #include "src/coupled/hybrid.hpp"
+#include "src/coupled/learner_side.hpp"
 #include "src/coupled/learning.hpp"
 #include "src/coupled/provenance.hpp"
 #include "src/coupled/reservoir_batches.hpp"
@@ -120,7 +121,7 @@ TrainingIdentity identity_of(const Deck& deck, const LearningPlan& plan, const A
   identity.sample_marks = archives.fingerprint();
   identity.settings = settings_of(deck);
   identity.learners = learners;
-  identity.depends_on_learners = deck.learner.order == SampleOrder::stream;
+  identity.depends_on_learners = deck.learner.order != SampleOrder::shuffled;
   return identity;
 }
 
@@ -221,6 +222,7 @@ class OfflineTraining {
       plan_.n = archives_->n();
       plan_.interval = archives_->interval_seconds();
       if (context_.line.from) plan_.from = load_starting_model(deck_, *context_.line.from, plan_);
+      if (deck_.learner.order == SampleOrder::recorded) read_record();
       if (deck_.learner.order == SampleOrder::shuffled && !plan_.from)
         statistics = std::make_unique<BlockStatistics>(*archives_);
     });
@@ -250,6 +252,15 @@ class OfflineTraining {
     return true;
   }
 
+  /// The order that the coupled run left beside its archive.
+  void read_record() {
+    if (archives_->paths().size() != 1)
+      throw InputError(fmt::format("{}learner.order = recorded repeats one run: name its archive alone in learner.archives, "
+                                   "not {} of them",
+                                   deck_.where("learner.order"), archives_->paths().size()));
+    record_ = read_deliveries(order_record_path(archives_->first_path()), context_.rank, context_.size);
+  }
+
   void open_metrics() {
     collective_guard(context_.world, [&] {
       if (!context_.is_root()) return;
@@ -267,10 +278,12 @@ class OfflineTraining {
   std::unique_ptr<BatchSource> make_batches(SampleSource& source) const {
     if (deck_.learner.order == SampleOrder::shuffled)
       return std::make_unique<EpochBatches>(deck_, *archives_, plan_.steps, normaliser_, context_.world);
-    return std::make_unique<ReservoirBatches>(
+    auto batches = std::make_unique<ReservoirBatches>(
         deck_, source, plan_.steps, static_cast<std::int64_t>(archives_->training().size()),
         static_cast<std::int64_t>(archives_->held_out().size()), surrogate_statics(plan_.n).area, context_.world,
         context_.is_root());
+    if (deck_.learner.order == SampleOrder::recorded) batches->replay(record_);
+    return batches;
   }
 
   /// Saves the models and the summary.
@@ -291,8 +304,8 @@ class OfflineTraining {
     collective_guard(context_.world, [&] {
       if (!context_.is_root()) return;
       const std::filesystem::path folder = deck_.output.dir;
-      if (deck_.learner.order == SampleOrder::stream) {
-        // This order is there to repeat a coupled run, which leaves the weights of its last step.
+      if (deck_.learner.order != SampleOrder::shuffled) {
+        // These orders are there to repeat a coupled run, which leaves the weights of its last step.
         outcome.model.save(folder / deck_.learner.model);
       } else {
         const std::filesystem::path name = deck_.learner.model;
@@ -323,6 +336,7 @@ class OfflineTraining {
   std::unique_ptr<ArchiveSet> archives_;
   LearningPlan plan_;
   Normaliser normaliser_;
+  std::vector<Delivery> record_;  ///< order recorded: of this rank
   std::unique_ptr<MetricsWriter> metrics_;
 };
 

@@ -152,6 +152,10 @@ void check_offline(const Deck& deck, Command command) {
     throw InputError(deck.where("learner.order") +
                      "learner.order = shuffled needs all samples beforehand, and a run streams them: set it to stream, "
                      "and train from the archive afterwards");
+  if (deck.learner.order == SampleOrder::recorded && command != Command::train)
+    throw InputError(deck.where("learner.order") +
+                     "learner.order = recorded repeats what an earlier run recorded, and a run streams anew: set it to "
+                     "stream, or train from the archive");
   if (!is_shuffled && deck.learner.epochs > 0)
     throw InputError(
         fmt::format("{}learner.epochs = {} goes with learner.order = shuffled: set that, or set "

@@ -20,7 +20,7 @@ enum class InitialCase { williamson1, williamson2, williamson5, williamson6, gal
 enum class Relief { etopo, random };
 enum class SurrogateKind { correction, emulator, none };
 enum class SurrogateBackend { onednn, cudnn, reference, stub };
-enum class SampleOrder { stream, shuffled };
+enum class SampleOrder { stream, recorded, shuffled };
 enum class BadSamples { refuse, skip };
 enum class UnfinishedArchives { refuse, read };
 enum class RankPlacement { automatic, packed, spread };

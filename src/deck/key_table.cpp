@@ -147,7 +147,8 @@ std::vector<Key> make_keys() {
            AT(learner.validation),
            "start months held out (train): as the archives mark them, a share of the months, or those named"),
       choice("learner.order", AT(learner.order),
-             "order of samples: as they would be streamed, or by epochs, each in a new order from the seed (train)"),
+             "order of samples: as they would be streamed, as the archive's run recorded it, or by epochs, each in a new "
+             "order from the seed (train)"),
       number("learner.read_ahead", "samples", at_least(1), AT(learner.read_ahead),
              "samples of a rank read before they are needed (order shuffled)"),
       number("learner.batch", "samples", at_least(1), AT(learner.batch), "samples a step, over all learner ranks"),

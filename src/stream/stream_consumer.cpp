@@ -208,13 +208,14 @@ std::optional<Sample> StreamConsumer::wait(std::optional<double> deadline_second
   return sample;
 }
 
-bool StreamConsumer::wait(Sample& into, std::optional<double> deadline_seconds) {
+bool StreamConsumer::wait(Sample& into, std::optional<double> deadline_seconds,
+                          const std::function<bool()>& give_up) {
   const auto start = Clock::now();
   const double deadline = deadline_seconds.value_or(options_.deadline_seconds);
   Backoff backoff;
   while (true) {
     if (poll(into)) return true;
-    if (finished_) return false;
+    if (finished_ || (give_up && give_up())) return false;
     if (seconds_since(start) > deadline) {
       idle_seconds_ += seconds_since(start);
       link_.throw_late(missing(), start);

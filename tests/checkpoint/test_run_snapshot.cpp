@@ -28,7 +28,6 @@ RunSnapshot snapshot_of(std::int64_t number) {
   s.stall_seconds = 0.1;
   s.metrics = "{\"kind\": \"solver\", \"x\": \"\\u00e9\"}\n";
   s.restarts = {{1, 5, 0}, {4, 11, 30}};
-  s.weights = {{"version", 3}};
   return s;
 }
 
