@@ -50,7 +50,7 @@ void write_gate_parts(const std::string& folder, const GateState& state) {
   std::vector<std::byte> bytes;
   for (const auto& start : cases.starts) append(bytes, start);
   for (const auto& one : cases.states) append(bytes, one);
-  write_sealed_file(part(folder, "shadow-cases"), kGatePartFormat, bytes);
+  if (!bytes.empty()) write_sealed_file(part(folder, "shadow-cases"), kGatePartFormat, bytes);
 }
 
 GateState read_gate_parts(const std::string& folder) {
@@ -67,7 +67,7 @@ GateState read_gate_parts(const std::string& folder) {
     state.facts.at("case_lesson").get_to(cases.lesson);
     state.facts.at("coarse_errors").get_to(cases.coarse_errors);
     state.facts.at("truths").get_to(cases.truths);
-    const std::string bytes = read_behind_seal(part(folder, "shadow-cases"));
+    const std::string bytes = cases.truths.empty() ? "" : read_behind_seal(part(folder, "shadow-cases"));
     std::size_t at = 0;
     for (std::size_t k = 0; k < cases.truths.size(); ++k) take(bytes, at, cases.starts.emplace_back(values));
     for (const std::int64_t truths : cases.truths)

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "src/archive/archive_writer.hpp"
+#include "src/checkpoint/checkpoint.hpp"
 #include "src/checkpoint/run_snapshot_store.hpp"
 #include "src/coupled/gate.hpp"
 #include "src/coupled/run_snapshot_link.hpp"
