@@ -4,25 +4,47 @@
 
 #include <Kokkos_Core.hpp>
 #include <cstdio>
+#include <cstdlib>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "src/program/collective_guard.hpp"
-#include "src/program/commands.hpp"
+#include "src/program/job_start.hpp"
 #include "src/program/logging.hpp"
 #include "src/program/signals.hpp"
 #include "src/program/threads.hpp"
 
 namespace {
 
-int tramontane_main(const std::vector<char*>& arguments, int rank) {
-  const tramontane::CommandLine line =
-      tramontane::read_command_line(static_cast<int>(arguments.size()), arguments.data());
-  if (line.printed) {
-    if (rank == 0) std::fputs(line.printed->c_str(), stdout);
-    return 0;
+/// Whether the user has told Kokkos which GPU to take.
+bool has_own_choice(const std::vector<char*>& for_kokkos) {
+  for (const char* argument : for_kokkos)
+    for (const char* option : {"--kokkos-device-id", "--kokkos-map-device-id-by"})
+      if (std::string_view(argument).starts_with(option)) return true;
+  return std::getenv("KOKKOS_DEVICE_ID") || std::getenv("KOKKOS_MAP_DEVICE_ID_BY");
+}
+
+/// Kokkos and PETSc around the subcommand.
+int run_command(const tramontane::CommandContext& context, std::vector<char*> for_kokkos) {
+  std::string device;
+  // Under check the seats are of a job that is not there, on no communicator of its own.
+  const int gpu = context.world == MPI_COMM_WORLD ? -1 : context.seats[static_cast<std::size_t>(context.rank)].gpu;
+  if (gpu >= 0 && !has_own_choice(for_kokkos)) {
+    device = "--kokkos-device-id=" + std::to_string(gpu);
+    for_kokkos.push_back(device.data());
   }
-  return tramontane::dispatch(line, MPI_COMM_WORLD);
+  int count = static_cast<int>(for_kokkos.size());
+  for_kokkos.push_back(nullptr);
+  Kokkos::ScopeGuard kokkos(count, for_kokkos.data());
+  // PETSc takes no options from our command line, and leaves signals and errors to us.
+  PetscInitializeNoArguments();
+  PetscPopSignalHandler();
+  tramontane::catch_stop_signals();  // again: PETSc puts the system's handlers back
+  tramontane::share_processors(MPI_COMM_WORLD);
+  const int code = tramontane::run_to_common_end(context.world, [&] { return tramontane::dispatch(context); });
+  PetscFinalize();
+  return code;
 }
 
 }  // namespace
@@ -33,23 +55,22 @@ int main(int argc, char** argv) {
   MPI_Init_thread(&argc, &argv, MPI_THREAD_FUNNELED, &provided);
   int rank = 0;
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
-  int code = 0;
-  {
-    // Kokkos would answer --help too: it gets only what is meant for it.
-    std::vector<char*> ours, for_kokkos = {argv[0]};
-    for (int i = 0; i < argc; ++i)
-      (std::string_view(argv[i]).starts_with("--kokkos") ? for_kokkos : ours).push_back(argv[i]);
-    int kokkos_count = static_cast<int>(for_kokkos.size());
-    for_kokkos.push_back(nullptr);
-    Kokkos::ScopeGuard kokkos(kokkos_count, for_kokkos.data());
-    // PETSc takes no options from our command line, and leaves signals and errors to us.
-    PetscInitializeNoArguments();
-    PetscPopSignalHandler();
-    tramontane::start_logging(rank);
-    tramontane::catch_stop_signals();
-    tramontane::share_processors(MPI_COMM_WORLD);
-    code = tramontane::run_to_common_end(MPI_COMM_WORLD, [&] { return tramontane_main(ours, rank); });
-    PetscFinalize();
+  // Kokkos would answer --help too: it gets only what is meant for it.
+  std::vector<char*> ours, for_kokkos = {argv[0]};
+  for (int i = 0; i < argc; ++i)
+    (std::string_view(argv[i]).starts_with("--kokkos") ? for_kokkos : ours).push_back(argv[i]);
+  tramontane::start_logging(rank);
+  tramontane::catch_stop_signals();
+  tramontane::CommandContext context;
+  int code = tramontane::run_to_common_end(MPI_COMM_WORLD, [&] {
+    context = tramontane::begin_job(ours, MPI_COMM_WORLD);
+    return 0;
+  });
+  if (code == 0 && context.line.printed) {
+    if (rank == 0) std::fputs(context.line.printed->c_str(), stdout);
+  } else if (code == 0) {
+    tramontane::start_logging(context.rank);
+    code = run_command(context, for_kokkos);
   }
   MPI_Finalize();
   return code;

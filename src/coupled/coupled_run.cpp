@@ -47,7 +47,7 @@ int run_coupled(const CommandContext& context) {
   collective_guard(context.world, [&] {
     if (context.is_root()) write_resolved_deck(deck);
     if (context.is_root()) metrics = std::make_unique<MetricsWriter>(metrics_path(deck, "solver"));
-    if (context.rank == context.ranks.solvers) metrics = std::make_unique<MetricsWriter>(metrics_path(deck, "learner"));
+    if (context.rank == context.ranks.first_learner()) metrics = std::make_unique<MetricsWriter>(metrics_path(deck, "learner"));
   });
 
   Summary summary;

@@ -6,13 +6,15 @@
 #include <filesystem>
 #include <fstream>
 
-#include "src/output/run_folder.hpp"
 #include "kernels/checksum.hpp"
+#include "src/output/run_folder.hpp"
+#include "src/program/job_start.hpp"
 
 namespace tramontane {
 
 std::string run_id(const Deck& deck) {
-  const std::string text = dump_deck(deck);
+  // The programs of one job may differ in the back end, and are one run.
+  const std::string text = shared_settings(deck);
   Checksum sum;
   sum.add(text.data(), text.size());
   return fmt::format("{:016x}", sum.value());
@@ -44,7 +46,7 @@ void share_learner_summary(const CommandContext& context, Summary& summary, doub
                static_cast<double>(s.weights_version),
                idle_seconds};
   }
-  MPI_Bcast(figures.data(), static_cast<int>(figures.size()), MPI_DOUBLE, context.ranks.solvers, context.world);
+  MPI_Bcast(figures.data(), static_cast<int>(figures.size()), MPI_DOUBLE, context.ranks.first_learner(), context.world);
   LearnerSummary s;
   s.parameters = static_cast<std::int64_t>(figures[0]);
   s.steps = static_cast<std::int64_t>(figures[1]);

@@ -133,7 +133,7 @@ void check_teaching(const Deck& deck) {
 }
 
 void check_training(const Deck& deck, const RankLayout& layout) {
-  if (deck.learner.batch % layout.learners != 0)
+  if (layout.learners > 0 && deck.learner.batch % layout.learners != 0)
     throw InputError(fmt::format("{}learner.batch = {} does not divide among {} learner rank(s): choose a multiple",
                                  deck.where("learner.batch"), deck.learner.batch, layout.learners));
   if (deck.learner.epochs == 0 && deck.learner.warmup >= deck.learner.steps)
@@ -216,7 +216,11 @@ void check_arithmetic(const Deck& deck) {
 
 }  // namespace
 
-void check_deck(const Deck& deck, Command command, int world_size) {
+void check_deck(const Deck& deck, Command command, int ranks) {
+  check_deck(deck, command, rank_layout(deck, command, ranks));
+}
+
+void check_deck(const Deck& deck, Command command, const RankLayout& layout) {
   const bool has_surrogate = deck.surrogate.kind != SurrogateKind::none;
   const bool coupled = is_coupled(deck, command);
   check_version(deck);
@@ -229,7 +233,6 @@ void check_deck(const Deck& deck, Command command, int world_size) {
     check_network(deck);
     check_backend(deck);
   }
-  const RankLayout layout = rank_layout(deck, command, world_size);
   if (deck.checkpoint.resume != "none" && (command != Command::run || coupled))
     throw InputError(deck.where("checkpoint.resume") +
                      "checkpoint.resume continues a run of the solver alone (tramontane run with surrogate.kind = "

@@ -23,7 +23,11 @@ enum class SurrogateBackend { onednn, cudnn, reference, stub };
 enum class SampleOrder { stream, shuffled };
 enum class BadSamples { refuse, skip };
 enum class UnfinishedArchives { refuse, read };
+<<<<<<< HEAD
 enum class WhenLost { go_on, stop };
+=======
+enum class RankPlacement { automatic, packed, spread };
+>>>>>>> main
 
 struct GridDeck {
   int n = 48;
@@ -70,6 +74,8 @@ struct TimeDeck {
 struct RanksDeck {
   std::optional<int> solver;   ///< empty: chosen from the ranks there are
   std::optional<int> learner;  ///< empty: chosen from the ranks there are
+  RankPlacement placement = RankPlacement::automatic;
+  std::vector<int> learner_ranks;  ///< MPI's numbers; empty: chosen as `placement` says
 };
 struct TeachDeck {
   std::vector<Month> months;      ///< empty: initial.month (see teach_months)
@@ -82,6 +88,12 @@ struct StreamDeck {
   WhenFull when_full = WhenFull::block;
   std::optional<std::string> archive;
   double deadline = 300;  ///< s
+};
+struct ExchangeDeck {
+  std::optional<std::string> dir;  ///< empty: both roles are in one job
+  double silence = 60;             ///< s
+  double wait = 600;               ///< s
+  double final_wait = 3600;        ///< s
 };
 struct NetworkDeck {
   std::string type = "unet";
@@ -169,6 +181,7 @@ struct Deck {
   RanksDeck ranks;
   TeachDeck teach;
   StreamDeck stream;
+  ExchangeDeck exchange;
   SurrogateDeck surrogate;
   LearnerDeck learner;
   GateDeck gate;
@@ -197,7 +210,11 @@ const char* name_of(SurrogateBackend value);
 const char* name_of(SampleOrder value);
 const char* name_of(BadSamples value);
 const char* name_of(UnfinishedArchives value);
+<<<<<<< HEAD
 const char* name_of(WhenLost value);
+=======
+const char* name_of(RankPlacement value);
+>>>>>>> main
 
 /// Reads a deck from YAML text. `file` names it in messages. `overrides` are "key=value", applied afterwards.
 /// Throws InputError with file, line, key and what was expected.

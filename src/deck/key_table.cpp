@@ -68,6 +68,10 @@ std::vector<Key> make_keys() {
 
       number_or_auto("ranks.solver", "ranks", at_least(1), AT(ranks.solver), "ranks that integrate"),
       number_or_auto("ranks.learner", "ranks", at_least(0), AT(ranks.learner), "ranks that train"),
+      choice("ranks.placement", AT(ranks.placement),
+             "where the ranks that train sit: the last of the job, the last of each node, or auto, by nodes and GPUs"),
+      list("ranks.learner_ranks", "a list of ranks, counted from 0", AT(ranks.learner_ranks),
+           "ranks that train by MPI's number, in place of ranks.placement; empty: as that says"),
 
       list("teach.months", months, AT(teach.months), "start months to teach from; empty: initial.month"),
       list("teach.validation", months, AT(teach.validation), "start months streamed but never trained on"),
@@ -78,6 +82,14 @@ std::vector<Key> make_keys() {
       choice("stream.when_full", AT(stream.when_full), "what happens to a frame when the queue is full"),
       path_or_none("stream.archive", AT(stream.archive), "HDF5 archive that keeps every sample"),
       duration("stream.deadline", above(0), AT(stream.deadline), "longest wait for another rank before the run fails"),
+
+      path_or_none("exchange.dir", AT(exchange.dir),
+                   "folder through which two jobs meet, run without learner ranks and train; none: both roles in one job"),
+      duration("exchange.silence", above(0), AT(exchange.silence),
+               "the other job is taken for dead when it has given no sign of life for so long"),
+      duration("exchange.wait", above(0), AT(exchange.wait), "longest wait of train for a run to begin"),
+      duration("exchange.final_wait", at_least(0), AT(exchange.final_wait),
+               "longest wait of the run, its samples made, for the learner's last weights"),
 
       choice("surrogate.kind", AT(surrogate.kind), "what the network gives to the coarse solver"),
       choice("surrogate.backend", AT(surrogate.backend), "library that runs the network"),

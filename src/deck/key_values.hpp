@@ -127,6 +127,12 @@ struct Names<UnfinishedArchives> {
   static constexpr std::pair<const char*, UnfinishedArchives> list[] = {{"refuse", UnfinishedArchives::refuse},
                                                                         {"read", UnfinishedArchives::read}};
 };
+template <>
+struct Names<RankPlacement> {
+  static constexpr std::pair<const char*, RankPlacement> list[] = {{"auto", RankPlacement::automatic},
+                                                                   {"packed", RankPlacement::packed},
+                                                                   {"spread", RankPlacement::spread}};
+};
 
 template <>
 struct Names<WhenLost> {

@@ -37,22 +37,29 @@ void print_files(const Deck& deck, Command planned) {
   row("output folder", deck.output.dir + " (writable)");
 }
 
-void print_ranks(const Deck& deck, const RankLayout& layout) {
+void print_ranks(const Deck& deck, const RankLayout& layout, const std::vector<Seat>& seats) {
   const Tiling tiling(deck.grid.n, deck.grid.tiles_per_edge, std::max(1, layout.solvers));
-  fmt::print("ranks\n  {:<10}{:<10}{:<10}{}\n", "rank", "role", "tiles", "cells of the fine grid");
+  // Ranks are numbered by role; MPI's own numbers are those of mpirun and of the batch system.
+  const auto line = [](const auto&... columns) {
+    fmt::print("  {:<8}{:<10}{:<8}{:<18}{:<8}{:<22}{:<8}{}\n", columns...);
+  };
+  fmt::print("ranks: {}\n", seats_text(seats));
+  line("rank", "role", "MPI", "node", "local", "GPU", "tiles", "cells of the fine grid");
   // A long list would bury the rest: the first ranks of each role stand for the others.
   constexpr int kShown = 8;
   for (int rank = 0; rank < layout.total(); ++rank) {
     const bool learner = layout.is_learner(rank);
-    const int in_role = learner ? rank - layout.solvers : rank;
+    const int in_role = layout.index_in_role(rank);
     const int role_size = learner ? layout.learners : layout.solvers;
     if (in_role == kShown && role_size > kShown + 1) fmt::print("  ...\n");
     if (in_role >= kShown && role_size > kShown + 1 && in_role + 1 < role_size) continue;
-    if (learner)
-      fmt::print("  {:<10}{:<10}\n", rank, "learner");
-    else
-      fmt::print("  {:<10}{:<10}{:<10}{}\n", rank, "solver", tiling.owned_count(rank),
-                 tiling.owned_count(rank) * tiling.cells_per_tile());
+    const Seat& seat = seats[static_cast<std::size_t>(rank)];
+    std::string gpu = "none";
+    if (seat.gpu >= 0)
+      gpu = fmt::format("{}{}", seat.gpu_name, seat.gpu_users > 1 ? fmt::format(", {} ranks", seat.gpu_users) : "");
+    const int tiles = learner ? 0 : tiling.owned_count(rank);
+    line(rank, learner ? "learner" : "solver", seat.world_rank, seat.node_name, seat.local_rank, gpu, tiles,
+         tiles * tiling.cells_per_tile());
   }
 }
 
@@ -130,10 +137,8 @@ void print_work(const Deck& deck, const Estimate& e, const RankLayout& layout) {
 int command_check(const CommandContext& context) {
   const Deck& deck = context.deck;
   const Command planned = context.line.planned;
-  // Started on one rank, check plans for the least number of ranks that the deck works with.
-  const int ranks = context.line.planned_ranks.value_or(context.size > 1 ? context.size : least_ranks(deck, planned));
-  check_deck(deck, planned, ranks);
-  const RankLayout layout = rank_layout(deck, planned, ranks);
+  const RankLayout& layout = context.ranks;
+  check_deck(deck, planned, layout);
 
   collective_guard(context.world, [&] {
     if (!context.is_root()) return;
@@ -153,9 +158,9 @@ int command_check(const CommandContext& context) {
 
   const Estimate e = estimate(deck, planned, layout);
   if (e.fine_steps > 0) check_step(deck, e);
-  fmt::print("{}: fit for tramontane {} on {} rank(s)\n", deck.file, name_of(planned), ranks);
+  fmt::print("{}: fit for tramontane {} on {} rank(s)\n", deck.file, name_of(planned), layout.total());
   print_files(deck, planned);
-  print_ranks(deck, layout);
+  print_ranks(deck, layout, context.seats);
   if (e.fine_steps > 0) print_method(deck, e);
   if (layout.learners > 0) print_network(deck);
   print_work(deck, e, layout);

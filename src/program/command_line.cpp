@@ -31,7 +31,13 @@ CommandLine read_command_line(int argc, const char* const* argv) {
         ->take_all();
     return sub;
   };
-  add(Command::run, "Run what the deck asks for: solver alone, or teach, train, forecast and verify");
+  const auto add_role = [&](CLI::App* sub) {
+    sub->add_option_function<std::string>(
+           "--role", [&line](const std::string& role) { line.role = role == "solver" ? Role::solver : Role::learner; },
+           "What this program is to be where a job is two programs: solver or learner (mpirun ... : ...)")
+        ->check(CLI::IsMember({"solver", "learner"}));
+  };
+  add_role(add(Command::run, "Run what the deck asks for: solver alone, or teach, train, forecast and verify"));
   CLI::App* train = add(Command::train, "Train a network offline from HDF5 archives");
   train->add_option("--from", line.from, "Model file whose weights, architecture and normaliser to begin with");
   add(Command::forecast, "Make and verify forecasts with saved models");
@@ -42,6 +48,11 @@ CommandLine read_command_line(int argc, const char* const* argv) {
   check->add_option("--for", line.planned, "Command the deck is meant for: run, train or forecast (default run)")
       ->transform(CLI::Transformer(plans));
   check->add_option("--ranks", line.planned_ranks, "Number of ranks the job will have")->check(CLI::PositiveNumber);
+  check->add_option("--ranks-per-node", line.planned_ranks_per_node, "Ranks on each node of that job (default all)")
+      ->check(CLI::PositiveNumber);
+  check->add_option("--gpus-per-node", line.planned_gpus_per_node, "GPUs of each node of that job (default 0)")
+      ->check(CLI::NonNegativeNumber);
+  add_role(check);
   add(Command::info, "Show version, back ends, devices, MPI and HDF5 as built and as found");
 
   try {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "src/deck/layout.hpp"
+#include "src/deck/placement.hpp"
 
 namespace tramontane {
 
@@ -14,8 +14,10 @@ struct CommandLine {
   std::string deck;                    ///< path; empty for info
   std::vector<std::string> overrides;  ///< --set key=value
   std::optional<std::string> from;     ///< train: model file to begin with
+  Role role = Role::any;               ///< run, check: what this program of the job is to be
   Command planned = Command::run;      ///< check: the command the deck is meant for
   std::optional<int> planned_ranks;    ///< check: how many ranks it is meant for
+  std::optional<int> planned_ranks_per_node, planned_gpus_per_node;  ///< check: on what nodes
   std::optional<std::string> printed;  ///< --help, --version, --keys: this text is the whole answer
 };
 

@@ -11,10 +11,13 @@ namespace tramontane {
 struct CommandContext {
   CommandLine line;
   Deck deck;  ///< read, overridden and, but for check and info, checked by check_deck
+  /// All ranks of the job, numbered so that those that integrate come first (see RankLayout). MPI_COMM_WORLD has the same
+  /// ranks in the order in which they were started.
   MPI_Comm world = MPI_COMM_WORLD;
-  int rank = 0;
+  int rank = 0;  ///< in `world`
   int size = 1;
-  RankLayout ranks;  ///< meaningful for run, train and forecast
+  RankLayout ranks;         ///< of `world`; of the job that is planned under check
+  std::vector<Seat> seats;  ///< where each rank of `ranks` sits
 
   bool is_root() const { return rank == 0; }
 };
@@ -26,8 +29,8 @@ int command_scale(const CommandContext& context);
 int command_check(const CommandContext& context);
 int command_info(const CommandContext& context);
 
-/// Reads deck and overrides (the file on rank 0 alone), checks them, checks that the data files and the output folder
-/// are usable, then calls the subcommand. Collective over `world`; throws the same error on every rank.
-int dispatch(const CommandLine& line, MPI_Comm world);
+/// Checks the deck, checks that the data files and the output folder are usable, then calls the subcommand. `context` is
+/// what begin_job made. Collective; throws the same error on every rank.
+int dispatch(const CommandContext& context);
 
 }  // namespace tramontane

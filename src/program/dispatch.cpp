@@ -1,4 +1,4 @@
-#include <algorithm>
+#include <spdlog/spdlog.h>
 
 #include "kernels/errors.hpp"
 #include "src/deck/checks.hpp"
@@ -8,45 +8,22 @@
 #include "src/program/input_files.hpp"
 
 namespace tramontane {
-namespace {
 
-/// Rank 0 reads, the others receive: one access to the file system whatever the number of ranks.
-std::string read_on_root(const std::string& file, MPI_Comm world, int rank) {
-  std::string text;
-  collective_guard(world, [&] {
-    if (rank == 0) text = read_text_file(file);
-  });
-  unsigned long long size = text.size();
-  MPI_Bcast(&size, 1, MPI_UNSIGNED_LONG_LONG, 0, world);
-  text.resize(size);
-  MPI_Bcast(text.data(), static_cast<int>(size), MPI_CHAR, 0, world);
-  return text;
-}
+int dispatch(const CommandContext& context) {
+  if (context.line.command == Command::info) return command_info(context);
+  if (context.line.command == Command::check) return command_check(context);
+  if (context.line.command == Command::scale) return command_scale(context);
 
-}  // namespace
-
-int dispatch(const CommandLine& line, MPI_Comm world) {
-  CommandContext context;
-  context.line = line;
-  context.world = world;
-  MPI_Comm_rank(world, &context.rank);
-  MPI_Comm_size(world, &context.size);
-  if (line.command == Command::info) return command_info(context);
-
-  const std::string text = read_on_root(line.deck, world, context.rank);
-  context.deck = parse_deck(text, line.deck, line.overrides);
-  if (line.command == Command::check) return command_check(context);
-  if (line.command == Command::scale) return command_scale(context);
-
-  check_deck(context.deck, line.command, context.size);
-  context.ranks = rank_layout(context.deck, line.command, context.size);
-  collective_guard(world, [&] {
+  // Two builds in one job may know different back ends.
+  collective_guard(context.world, [&] { check_deck(context.deck, context.line.command, context.ranks); });
+  collective_guard(context.world, [&] {
     if (!context.is_root()) return;
-    check_input_files(context.deck, line.command);
+    check_input_files(context.deck, context.line.command);
     prepare_output_folder(context.deck);
-    if (is_coupled(context.deck, line.command)) prepare_archive_folder(context.deck);
+    if (is_coupled(context.deck, context.line.command)) prepare_archive_folder(context.deck);
+    if (context.seats.back().node > 0 || context.line.role != Role::any) spdlog::info("{}", seats_text(context.seats));
   });
-  switch (line.command) {
+  switch (context.line.command) {
     case Command::run:
       return command_run(context);
     case Command::train:

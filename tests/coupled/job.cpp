@@ -135,7 +135,9 @@ std::string small_deck() {
 
 SmallRun::SmallRun()
     : deck(scratch.write("deck.yaml", small_deck())), folder(scratch / "run"), archive(scratch / "run/archive.h5") {
-  job = run_job(scratch, "run", 2, "run " + deck + " --set output.dir=" + folder + " --set stream.archive=" + archive);
+  job = run_job(scratch, "run", 2,
+                "run " + deck + " --set output.dir=" + folder + " --set stream.archive=" + archive +
+                    " --set output.onnx=true");
 }
 
 const SmallRun& small_run() {

@@ -34,10 +34,11 @@ void expect_same_network(const Model& a, const Model& b) {
 
 TEST_F(CoupledRun, LeavesItsFiles) {
   const std::string folder = small_run().folder;
-  for (const char* name : {"summary.json", "metrics.jsonl", "deck.yaml", "model.h5", "forecast.nc", "archive.h5"})
+  for (const char* name : {"summary.json", "metrics.jsonl", "deck.yaml", "model.h5", "model.onnx", "forecast.nc",
+                           "archive.h5"})
     EXPECT_TRUE(std::filesystem::is_regular_file(folder + "/" + name)) << name;
   // Nothing half-written, no parts.
-  EXPECT_EQ(contents_of(folder).size(), 6u);
+  EXPECT_EQ(contents_of(folder).size(), 7u);
 }
 
 TEST_F(CoupledRun, SummaryHasEveryStableKey) {

@@ -181,7 +181,7 @@ TEST(Viscosity, IsOfHighOrderOnTheWholeSphere) {
       for (int k = 0; k < 2; ++k)
         std::printf("  %s l2 %.2e linf %.2e", k == 0 ? "height" : "momentum", now[k].l2, now[k].linf);
       std::printf("\n");
-      const double rounding = 0.25 * n * n;  // in distances between numbers: second differences of the state
+      const double rounding = 0.5 * n * n;  // in distances between numbers: second differences of the state
       if (n > 12) {
         // Momentum: formal order four, 0.3 off. Height: second differences of fifth-order ghost values leave third
         // order in three rows along each panel edge, hence 3.5 in the mean square until those rows no longer count.
