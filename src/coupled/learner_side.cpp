@@ -21,12 +21,8 @@ LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, Mo
   plan.interval = deck.surrogate.interval;
   plan.steps = deck.learner.steps;
   plan.provenance = training_provenance(deck, "run");
-<<<<<<< HEAD
-  const bool first = context.rank == context.ranks.solvers;
-  CandidateMaker maker(deck, plan.steps, first ? &handover : nullptr);
-=======
   const bool first = context.rank == context.ranks.first_learner();
->>>>>>> main
+  CandidateMaker maker(deck, plan.steps, first ? &handover : nullptr);
   LearningHooks hooks;
   hooks.after_step = [&](std::int64_t step) {
     if (first) handover.beat(step);

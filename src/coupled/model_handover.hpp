@@ -42,7 +42,6 @@ class ModelHandover : public CandidateSource, public CandidateSink {
   void set_lost(const std::string& why);
 
  private:
-<<<<<<< HEAD
   struct Outgoing {
     std::vector<std::byte> bytes;
     MPI_Request request = MPI_REQUEST_NULL;
@@ -51,9 +50,6 @@ class ModelHandover : public CandidateSource, public CandidateSink {
   void send(int to, int tag, std::vector<std::byte> bytes);
   void clear_sent();
   void listen();
-=======
-  int first_learner() const { return ranks_.first_learner(); }
->>>>>>> main
 
   MPI_Comm comm_ = MPI_COMM_NULL;  ///< own duplicate of the world
   RankLayout ranks_;

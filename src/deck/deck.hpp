@@ -23,11 +23,8 @@ enum class SurrogateBackend { onednn, cudnn, reference, stub };
 enum class SampleOrder { stream, shuffled };
 enum class BadSamples { refuse, skip };
 enum class UnfinishedArchives { refuse, read };
-<<<<<<< HEAD
 enum class WhenLost { go_on, stop };
-=======
 enum class RankPlacement { automatic, packed, spread };
->>>>>>> main
 
 struct GridDeck {
   int n = 48;
@@ -210,11 +207,8 @@ const char* name_of(SurrogateBackend value);
 const char* name_of(SampleOrder value);
 const char* name_of(BadSamples value);
 const char* name_of(UnfinishedArchives value);
-<<<<<<< HEAD
 const char* name_of(WhenLost value);
-=======
 const char* name_of(RankPlacement value);
->>>>>>> main
 
 /// Reads a deck from YAML text. `file` names it in messages. `overrides` are "key=value", applied afterwards.
 /// Throws InputError with file, line, key and what was expected.
