@@ -9,6 +9,7 @@
 #include "src/coupled/stream_setup.hpp"
 #include "src/coupled/teacher.hpp"
 #include "src/output/cf_grid.hpp"
+#include "src/program/estimate.hpp"
 
 namespace tramontane {
 
@@ -29,11 +30,14 @@ std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, 
 bool SolverSide::run(Summary& summary) {
   const Tiling& tiling = pair_.coarse().grid().tiling();
   StreamProducer producer(context_.world, stream_roles(context_.ranks), tiling, stream_options(deck_));
+  if (context_.is_root())
+    spdlog::info("a solver rank holds {} for the stream's queue of {} samples", bytes_text(producer.queue_bytes()),
+                 deck_.stream.queue);
   stream_lessons(producer);
   const Ledger ledger = producer.finish();
   if (context_.is_root()) spdlog::info("stream closed: {}", to_string(ledger));
   summary.stream = stream_summary(ledger);
-  summary.stream->producer_stall_seconds = producer.stall_seconds();
+  add_stalls(*summary.stream, producer);
 
   Forecast forecast(deck_, pair_);
   const auto listen = [&] { handover_.listen(); };
