@@ -16,6 +16,7 @@
 #include "src/coupled/learning.hpp"
 #include "src/coupled/provenance.hpp"
 #include "src/coupled/reservoir_batches.hpp"
+#include "src/coupled/reservoir_report.hpp"
 #include "src/deck/duration.hpp"
 #include "src/deck/keys.hpp"
 #include "src/output/continued_file.hpp"
@@ -221,6 +222,7 @@ class OfflineTraining {
       plan_.n = archives_->n();
       plan_.interval = archives_->interval_seconds();
       if (context_.line.from) plan_.from = load_starting_model(deck_, *context_.line.from, plan_);
+      if (deck_.learner.replay) record_ = read_deliveries(*deck_.learner.replay, context_.rank, context_.size);
       if (deck_.learner.order == SampleOrder::shuffled && !plan_.from)
         statistics = std::make_unique<BlockStatistics>(*archives_);
     });
@@ -264,13 +266,17 @@ class OfflineTraining {
     return std::make_unique<ArchiveSource>(*archives_, context_.rank, context_.size);
   }
 
-  std::unique_ptr<BatchSource> make_batches(SampleSource& source) const {
+  std::unique_ptr<BatchSource> make_batches(SampleSource& source) {
     if (deck_.learner.order == SampleOrder::shuffled)
       return std::make_unique<EpochBatches>(deck_, *archives_, plan_.steps, normaliser_, context_.world);
-    return std::make_unique<ReservoirBatches>(
+    auto batches = std::make_unique<ReservoirBatches>(
         deck_, source, plan_.steps, static_cast<std::int64_t>(archives_->training().size()),
         static_cast<std::int64_t>(archives_->held_out().size()), surrogate_statics(plan_.n).area, context_.world,
         context_.is_root());
+    watch_drift(deck_, *batches, metrics_.get());
+    if (record_) batches->replay(*record_);
+    reservoir_ = batches.get();
+    return batches;
   }
 
   /// Saves the models and the summary.
@@ -281,6 +287,7 @@ class OfflineTraining {
     summary.deck = deck_.file;
     summary.learner_ranks = context_.size;
     summary.learner = outcome.summary;
+    if (reservoir_ != nullptr) add_reservoir_figures(*summary.learner, *reservoir_);
     OfflineSummary& offline = *summary.learner->offline;
     const auto training = static_cast<std::int64_t>(archives_->training().size());
     offline.training_samples = training;
@@ -321,6 +328,8 @@ class OfflineTraining {
   const double began_ = MPI_Wtime();
   EnergyMeter energy_;
   std::unique_ptr<ArchiveSet> archives_;
+  std::optional<std::vector<Delivery>> record_;  ///< to be repeated
+  const ReservoirBatches* reservoir_ = nullptr;  ///< what the batches come from, in the stream's order
   LearningPlan plan_;
   Normaliser normaliser_;
   std::unique_ptr<MetricsWriter> metrics_;

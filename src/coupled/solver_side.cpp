@@ -9,6 +9,7 @@
 #include "src/coupled/teacher.hpp"
 #include "src/output/cf_grid.hpp"
 #include "src/program/collective_guard.hpp"
+#include "src/program/estimate.hpp"
 
 namespace tramontane {
 
@@ -27,12 +28,15 @@ std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, 
 }
 
 bool SolverSide::run(Summary& summary) {
+  if (context_.is_root() && stream_)
+    spdlog::info("a solver rank holds {} for the stream's queue of {} samples", bytes_text(stream_->queue_bytes()),
+                 deck_.stream.queue);
   stream_lessons();
   if (stream_) {
     const Ledger ledger = stream_->finish();
     if (context_.is_root()) spdlog::info("stream closed: {}", to_string(ledger));
     summary.stream = stream_summary(ledger);
-    summary.stream->producer_stall_seconds = stream_->stall_seconds();
+    add_stalls(*summary.stream, *stream_);
   }
   gate_.end_lessons();
 

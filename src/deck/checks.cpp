@@ -162,6 +162,10 @@ void check_offline(const Deck& deck, Command command) {
         fmt::format("{}learner.patience = {} goes with learner.order = shuffled: set that, or set "
                     "learner.patience to 0",
                     place_of(deck, {"learner.patience", "learner.order"}), deck.learner.patience));
+  if (deck.learner.replay && (is_shuffled || deck.learner.archives.size() != 1))
+    throw InputError(fmt::format("{}learner.replay goes with learner.order = stream and with one archive, that of the "
+                                 "same run: set them, or set learner.replay to none",
+                                 place_of(deck, {"learner.replay", "learner.order", "learner.archives"})));
   if (!HeldOutRule::parse(deck.learner.validation))
     throw InputError(fmt::format(
         "{}learner.validation = [{}] is none of: the word archive, one share between 0 and 1, months YYYY-MM: give one",

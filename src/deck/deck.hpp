@@ -117,7 +117,8 @@ struct LearnerDeck {
   UnfinishedArchives unfinished = UnfinishedArchives::refuse;
   std::vector<std::string> validation{"archive"};  ///< that word, a share, or months (see HeldOutRule)
   SampleOrder order = SampleOrder::stream;
-  int read_ahead = 256;  ///< samples
+  std::optional<std::string> replay;  ///< record of deliveries (order stream)
+  int read_ahead = 256;               ///< samples
   int batch = 16;
   int steps = 2000;
   int epochs = 0;  ///< 0: training is as long as steps says
@@ -128,6 +129,7 @@ struct LearnerDeck {
   double ema = 0.999;
   int reservoir = 4096;
   int watermark = 64;
+  double drift_warning = 0.5;  ///< standard deviations, see DriftReport
   int validate_every = 200;
   int patience = 0;  ///< validations; 0: no early stop
   std::optional<double> checkpoint_minutes = 10;  ///< of wall clock; empty: none while training
