@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "src/coupled/coarse_physics.hpp"
 #include "src/coupled/forecast_report.hpp"
 #include "src/coupled/provenance.hpp"
 #include "src/coupled/stream_setup.hpp"
@@ -20,6 +21,7 @@ std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, 
   meta.code_version = TRAMONTANE_VERSION;
   meta.run_id = run_id(deck);
   meta.source = fmt::format("winds, C{} taught to C{}", deck.grid.n, deck.surrogate.coarse_n);
+  meta.physics = coarse_physics(deck);
   const CfGrid grid = cubed_sphere_cf_grid(tiling.n);
   meta.lon = grid.lon;
   meta.lat = grid.lat;

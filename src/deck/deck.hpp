@@ -132,6 +132,9 @@ struct LearnerDeck {
   double drift_warning = 0.5;  ///< standard deviations, see DriftReport
   int validate_every = 200;
   int patience = 0;  ///< validations; 0: no early stop
+  std::vector<int> rollout;   ///< coupling intervals of each stage of the fine-tuning; empty: none
+  int rollout_steps = 200;    ///< of each stage
+  double rollout_rate = 0.1;  ///< of learning_rate
   std::optional<double> checkpoint_minutes = 10;  ///< of wall clock; empty: none while training
   std::string resume = "none";                    ///< none or auto
   std::string precision = "f32";

@@ -133,7 +133,8 @@ std::vector<Key> make_keys() {
       number("learner.read_ahead", "samples", at_least(1), AT(learner.read_ahead),
              "samples of a rank read before they are needed (order shuffled)"),
       number("learner.batch", "samples", at_least(1), AT(learner.batch), "samples a step, over all learner ranks"),
-      number("learner.steps", "steps", at_least(1), AT(learner.steps), "optimiser steps"),
+      number("learner.steps", "steps", at_least(0), AT(learner.steps),
+             "optimiser steps on single intervals; 0: only the fine-tuning of learner.rollout (train --from)"),
       number("learner.epochs", "epochs", at_least(0), AT(learner.epochs),
              "passes over the samples, instead of learner.steps; 0: learner.steps counts (order shuffled)"),
       number("learner.learning_rate", "", above(0), AT(learner.learning_rate),
@@ -150,6 +151,12 @@ std::vector<Key> make_keys() {
       number("learner.validate_every", "steps", at_least(1), AT(learner.validate_every), "steps between validations"),
       number("learner.patience", "validations", at_least(0), AT(learner.patience),
              "training ends after so many without a new best; 0: it does not (order shuffled)"),
+      list("learner.rollout", "a list of whole numbers from 1 to 64", AT(learner.rollout),
+           "fine-tuning after the steps (train): stages of rollouts over so many coupling intervals, [2, 4, 8]; []: none"),
+      number("learner.rollout_steps", "steps", at_least(1), AT(learner.rollout_steps),
+             "optimiser steps of each stage of learner.rollout"),
+      number("learner.rollout_rate", "", above(0), AT(learner.rollout_rate),
+             "peak rate of the fine-tuning over learner.learning_rate"),
       or_none(
           [](auto at) {
             return number("learner.checkpoint_minutes", "min", above(0), at,

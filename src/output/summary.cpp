@@ -71,6 +71,12 @@ Json learner_json(const LearnerSummary& s) {
                    {"stopped_early", o.stopped_early},
                    {"best_step", o.best_step >= 0 ? Json(o.best_step) : Json(nullptr)},
                    {"best_validation_loss", optional_number(o.best_validation_loss)}});
+  if (o.rollout)
+    json["rollout"] = {{"stages", o.rollout->stages},
+                       {"steps", o.rollout->steps},
+                       {"lost", o.rollout->lost},
+                       {"loss_first", o.rollout->loss_first},
+                       {"loss_last", o.rollout->loss_last}};
   return json;
 }
 

@@ -35,6 +35,13 @@ struct StreamSummary {
   std::int64_t queue_bytes = 0;  ///< of one solver rank, fixed at the start
 };
 
+/// Of a fine-tuning with rollouts.
+struct RolloutSummary {
+  std::vector<int> stages;                ///< coupling intervals
+  std::int64_t steps = 0, lost = 0;       ///< steps taken; rollouts that did not stay finite
+  double loss_first = 0, loss_last = 0;   ///< of the longest rollouts over held-out months; 0 without any
+};
+
 /// What training from archives adds to a learner's figures.
 struct OfflineSummary {
   double epochs = 0;                           ///< samples seen over training samples
@@ -44,7 +51,8 @@ struct OfflineSummary {
   double read_wait_seconds = 0;                ///< rank 0's wait for samples to be read
   bool stopped_early = false;                  ///< by learner.patience
   std::int64_t best_step = -1;                 ///< of the model with the least held-out loss; -1: none is kept
-  std::optional<double> best_validation_loss;
+  std::optional<double> best_validation_loss;  ///< its; of rollouts once the fine-tuning has begun
+  std::optional<RolloutSummary> rollout;
 };
 
 struct LearnerSummary {
