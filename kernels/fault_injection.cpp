@@ -77,9 +77,10 @@ FaultOrder read_order(std::string_view text) {
       good = key == "do" && read_action(value, order);
   }
   if (!good || !has_rank || order.place.empty() || order.fault == Fault::none)
-    throw InputError("TRAMONTANE_FAULT: \"" + std::string(text) +
-                     "\" is no fault: write rank=<rank or *>,at=<place>[:<number>[+]],do=<hang, spin, stop, kill, exit, "
-                     "delay:<seconds>, nan, corrupt or fail>");
+    throw InputError(
+        "TRAMONTANE_FAULT: \"" + std::string(text) +
+        "\" is no fault: write rank=<rank or *>,at=<place>[:<number>[+]],do=<hang, spin, stop, kill, exit, "
+        "delay:<seconds>, nan, corrupt or fail>");
   return order;
 }
 

@@ -36,8 +36,8 @@ std::vector<FaultOrder> read_fault_orders(std::string_view text);
 /// happens and fault_at costs a comparison. Throws InputError.
 void arm_faults(int rank);
 
-/// Does what is ordered for this place, or returns what the caller is to do: Fault::nan (put a NaN into the data at hand),
-/// corrupt (flip a bit of it), fail (act as if the operation had failed); else none.
+/// Does what is ordered for this place, or returns what the caller is to do: Fault::nan (put a NaN into the data at
+/// hand), corrupt (flip a bit of it), fail (act as if the operation had failed); else none.
 Fault fault_at(std::string_view place, std::int64_t number);
 
 }  // namespace tramontane

@@ -31,7 +31,8 @@ Clock::time_point at(Ticks ticks) {
 /// Job ranks of a communicator's (remote) group, as MPI orders them. Never freed: there are few different ones.
 using Members = std::vector<int>;
 
-// Every word is atomic, so that the watchdog's reading is no data race; the sequence tells it whether it read one moment.
+// Every word is atomic, so that the watchdog's reading is no data race; the sequence tells it whether it read one
+// moment.
 struct Entry {
   std::array<std::atomic<std::uint64_t>, kTextWords> text{};
   std::atomic<const Members*> members{nullptr};

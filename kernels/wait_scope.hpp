@@ -1,4 +1,5 @@
-/// What a rank waits for, for whom and since when: kept by its main thread, read by its watchdog (docs/design/watchdog.md).
+/// What a rank waits for, for whom and since when: kept by its main thread, read by its watchdog
+/// (docs/design/watchdog.md).
 #pragma once
 
 #include <mpi.h>

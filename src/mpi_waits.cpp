@@ -1,7 +1,7 @@
 // Every blocking call of MPI is a wait that the watchdog sees, whoever makes it: this program, HDF5, PnetCDF or PETSc.
-// The program's own definitions come before the MPI library's. Each calls the next one in the order of loading, so that a
-// profiling library that was preloaded still gets its turn (it would not with PMPI_ alone).
-// Part of main programs only: a definition in a library would be taken or not by the order of linking.
+// The program's own definitions come before the MPI library's. Each calls the next one in the order of loading, so that
+// a profiling library that was preloaded still gets its turn (it would not with PMPI_ alone). Part of main programs
+// only: a definition in a library would be taken or not by the order of linking.
 #include <dlfcn.h>
 #include <mpi.h>
 
@@ -17,11 +17,11 @@ Function next(const char* name, Function profiled) {
 
 }  // namespace
 
-#define WATCHED(name, comm, peer, parameters, arguments)                  \
-  extern "C" int MPI_##name parameters {                                  \
-    static const auto call = next("MPI_" #name, &PMPI_##name);            \
-    const tramontane::WaitScope wait("MPI_" #name, comm, peer);           \
-    return call arguments;                                                \
+#define WATCHED(name, comm, peer, parameters, arguments)        \
+  extern "C" int MPI_##name parameters {                        \
+    static const auto call = next("MPI_" #name, &PMPI_##name);  \
+    const tramontane::WaitScope wait("MPI_" #name, comm, peer); \
+    return call arguments;                                      \
   }
 #define ALL tramontane::WaitScope::kAll
 
@@ -34,7 +34,8 @@ using Counts = const int[];
 // Collectives.
 WATCHED(Barrier, c, ALL, (MPI_Comm c), (c))
 WATCHED(Bcast, c, ALL, (void* b, int n, Type t, int root, MPI_Comm c), (b, n, t, root, c))
-WATCHED(Reduce, c, ALL, (const void* s, void* r, int n, Type t, MPI_Op o, int root, MPI_Comm c), (s, r, n, t, o, root, c))
+WATCHED(Reduce, c, ALL, (const void* s, void* r, int n, Type t, MPI_Op o, int root, MPI_Comm c),
+        (s, r, n, t, o, root, c))
 WATCHED(Allreduce, c, ALL, (const void* s, void* r, int n, Type t, MPI_Op o, MPI_Comm c), (s, r, n, t, o, c))
 WATCHED(Scan, c, ALL, (const void* s, void* r, int n, Type t, MPI_Op o, MPI_Comm c), (s, r, n, t, o, c))
 WATCHED(Exscan, c, ALL, (const void* s, void* r, int n, Type t, MPI_Op o, MPI_Comm c), (s, r, n, t, o, c))
@@ -52,8 +53,7 @@ WATCHED(Allgather, c, ALL, (const void* s, int n, Type t, void* r, int m, Type u
 WATCHED(Allgatherv, c, ALL, (const void* s, int n, Type t, void* r, Counts m, Counts d, Type u, MPI_Comm c),
         (s, n, t, r, m, d, u, c))
 WATCHED(Alltoall, c, ALL, (const void* s, int n, Type t, void* r, int m, Type u, MPI_Comm c), (s, n, t, r, m, u, c))
-WATCHED(Alltoallv, c, ALL,
-        (const void* s, Counts n, Counts d, Type t, void* r, Counts m, Counts e, Type u, MPI_Comm c),
+WATCHED(Alltoallv, c, ALL, (const void* s, Counts n, Counts d, Type t, void* r, Counts m, Counts e, Type u, MPI_Comm c),
         (s, n, d, t, r, m, e, u, c))
 WATCHED(Alltoallw, c, ALL,
         (const void* s, Counts n, Counts d, Types t, void* r, Counts m, Counts e, Types u, MPI_Comm c),

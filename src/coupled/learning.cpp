@@ -6,6 +6,7 @@
 #include <deque>
 #include <filesystem>
 
+#include "kernels/wait_scope.hpp"
 #include "ml/onnx/model_export.hpp"
 #include "physics/grid.hpp"
 #include "src/deck/network_spec.hpp"
@@ -184,6 +185,7 @@ class Learning {
   }
 
   void validate(std::int64_t step) {
+    sign_of_life("validation", step);
     const ValidationReport report = batches_.validate(trainer_);
     if (report.samples == 0) return;
     held_out_ = report.loss;
@@ -199,6 +201,7 @@ class Learning {
   }
 
   void record(const StepReport& report) {
+    sign_of_life("train-step", report.step);
     training_seconds_ += report.seconds;
     if (report.step == 1) first_loss_ = report.loss;
     recent_.push_back(report.loss);

@@ -82,8 +82,12 @@ nlohmann::json to_json(const RankPlace& place) {
   // JSON has no infinity.
   for (const RankPlace::Wait& wait : place.waits)
     waits.push_back({wait.what, wait.ranks, wait.age, std::min(wait.own_limit, 1e300)});
-  return {{"waits", waits},           {"did", place.did},         {"did_number", place.did_number},
-          {"finished", place.finished}, {"did_age", place.did_age}, {"quiet", place.quiet},
+  return {{"waits", waits},
+          {"did", place.did},
+          {"did_number", place.did_number},
+          {"finished", place.finished},
+          {"did_age", place.did_age},
+          {"quiet", place.quiet},
           {"thread", place.thread_state}};
 }
 

@@ -20,11 +20,11 @@ struct RankPlace {
     std::string what;
     std::vector<int> ranks;  ///< empty: not known
     double age = 0;
-    double own_limit = 0;    ///< see WaitScope
+    double own_limit = 0;  ///< see WaitScope
   };
   bool answers = false;
-  std::string found;         ///< of a silent rank: what else is known, "its process is stopped"
-  std::vector<Wait> waits;   ///< outermost first
+  std::string found;        ///< of a silent rank: what else is known, "its process is stopped"
+  std::vector<Wait> waits;  ///< outermost first
   std::string did;
   long long did_number = 0, finished = 0;
   double did_age = 0;
@@ -51,8 +51,8 @@ struct Verdict {
   std::string why;            ///< one clause
 };
 /// Judges a job in which a rank has waited past its limit. It hangs when, among the ranks that overdue ones wait for,
-/// directly or through others, one does not answer, or one computes without a sign of life for `deadline`, or none has moved
-/// within its limit. Otherwise somebody works and is waited for: that is no hang, however long it takes.
+/// directly or through others, one does not answer, or one computes without a sign of life for `deadline`, or none has
+/// moved within its limit. Otherwise somebody works and is waited for: that is no hang, however long it takes.
 /// @param contained ranks whose loss the run copes with: their own alarms, and silence of theirs, do not count
 Verdict judge(const std::vector<RankPlace>& places, double deadline, const std::set<int>& contained = {});
 
