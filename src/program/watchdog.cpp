@@ -120,6 +120,7 @@ class Watchdog::Implementation {
       own_error_ = error;
     }
     wake_.notify_all();
+    const WaitScope wait("the watchdog, which is to end the job", MPI_COMM_NULL, WaitScope::kAll, WaitScope::kOutside);
     const auto begin = Clock::now();
     while (seconds_since(begin) < 2 * (kLeaderSeconds + kPlaceSeconds) + kSaveSeconds + kUnledSeconds)
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
@@ -331,7 +332,10 @@ class Watchdog::Implementation {
     print_now(text + picture_text(places, now.facts));
     print_now(save_all(now, places));
     std::string reason = error.empty() ? verdict.why : error;
-    if (error.empty())
+    if (!error.empty()) {
+      for (std::size_t rank = 0; rank < places.size(); ++rank)
+        if (!places[rank].answers) reason += fmt::format("; rank {} does not answer: {}", rank, places[rank].found);
+    } else {
       for (const int rank : verdict.culprits) {
         const auto k = static_cast<std::size_t>(rank);
         const RankFacts& f = now.facts[k];
@@ -339,6 +343,7 @@ class Watchdog::Implementation {
                               f.process, f.host, places[k].found.empty() ? "" : " (" + places[k].found + ")");
         if (rank != verdict.culprits.front()) break;  // two as examples
       }
+    }
     print_now(fmt::format("tramontane: error: {}{}\n", error.empty() ? "the job hangs: " : "", reason));
     std::vector<int> others;
     for (int rank = 0; rank < static_cast<int>(places.size()); ++rank)

@@ -31,7 +31,7 @@ std::string place_text(const RankPlace& place, bool with_times) {
   for (const RankPlace::Wait& wait : place.waits) {
     text += fmt::format("{}{}{}", text.empty() ? "waits" : ", in it", since(wait.age), " for " + wait.what);
     if (!wait.ranks.empty())
-      text += fmt::format(" of {} {}", wait.ranks.size() > 1 ? "ranks" : "rank", rank_list(wait.ranks));
+      text += fmt::format(" ({} {})", wait.ranks.size() > 1 ? "ranks" : "rank", rank_list(wait.ranks));
   }
   if (place.waits.empty())
     text = fmt::format("computes{}{}", with_times ? " since" : "", since(place.quiet)) +
