@@ -6,6 +6,7 @@
 #include <deque>
 #include <filesystem>
 
+#include "kernels/wait_scope.hpp"
 #include "ml/onnx/model_export.hpp"
 #include "physics/grid.hpp"
 #include "src/deck/network_spec.hpp"
@@ -230,6 +231,7 @@ class Learning {
   }
 
   void validate(std::int64_t step) {
+    sign_of_life("validation", step);
     if (plan_.rollout.is_tuning(step)) validate_rollouts(step);
     const ValidationReport report = batches_.validate(trainer_);
     if (hooks_.validated) hooks_.validated(step, report, [this] { return model(); });
@@ -270,6 +272,7 @@ class Learning {
   }
 
   void record(const StepReport& report) {
+    sign_of_life("train-step", report.step);
     training_seconds_ += report.seconds;
     if (report.step == 1) first_loss_ = report.loss;
     recent_.push_back(report.loss);
