@@ -1,21 +1,22 @@
 #include "src/coupled/learner_side.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <chrono>
 #include <thread>
 
+#include "kernels/wait_scope.hpp"
 #include "src/coupled/candidate_maker.hpp"
 #include "src/coupled/learning.hpp"
 #include "src/coupled/provenance.hpp"
 #include "src/coupled/reservoir_batches.hpp"
+#include "src/coupled/reservoir_report.hpp"
 #include "src/coupled/stream_setup.hpp"
 #include "src/coupled/teacher.hpp"
+#include "src/program/estimate.hpp"
 #include "src/stream/stream_consumer.hpp"
 
 namespace tramontane {
-
-std::string order_record_path(const std::string& archive) {
-  return archive + ".order";
-}
 
 LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, ModelHandover& handover,
                             MetricsWriter* metrics, double& idle_seconds, LearnerSnapshots* snapshots,
@@ -44,6 +45,10 @@ LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, Mo
                            surrogate_statics(plan.n).area, learners, metrics != nullptr, [&] {
                              if (consumer) consumer->finish();
                            });
+  watch_drift(deck, batches, metrics);
+  if (first)
+    spdlog::info("a learner rank holds {} for samples and {} of receive buffers", bytes_text(batches.pool_bytes()),
+                 bytes_text(consumer ? consumer->buffer_bytes() : 0));
   const double idle_before = past ? past->idle_seconds : 0;
   const auto idle = [&] { return idle_before + (consumer ? consumer->idle_seconds() : 0); };
   if (past) {
@@ -68,7 +73,10 @@ LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, Mo
   }
   LearningOutcome outcome = learn(deck, plan, batches, learners, metrics, hooks);
   idle_seconds = idle();
-  if (snapshots && snapshots->is_stopped()) return outcome.summary;
+  LearnerSummary summary = outcome.summary;
+  add_reservoir_figures(summary, batches);
+  summary.receive_bytes = static_cast<std::int64_t>(consumer ? consumer->buffer_bytes() : 0);
+  if (snapshots && snapshots->is_stopped()) return summary;
   // Training is over; while the weights are on their way, and until the solver ranks have done, snapshots may be asked for.
   const auto serve = [&] {
     return !(snapshots && snapshots->is_ordered() &&
@@ -76,12 +84,14 @@ LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, Mo
   };
   handover.set_meanwhile(serve);
   maker.offer_last(std::move(outcome.model));
-  if (snapshots)
+  if (snapshots) {
+    // The solver ranks run forecasts, which may be long.
+    const WaitScope wait("the solver ranks to end the run", MPI_COMM_NULL, WaitScope::kAll, WaitScope::kOutside);
     while (serve() && !snapshots->is_over()) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
   // The learners part from the loop above together: with the last word, or with the snapshot that ends the run.
-  if (deck.stream.archive && !(snapshots && snapshots->is_stopped()))
-    write_deliveries(order_record_path(*deck.stream.archive), batches.deliveries(), learners);
-  return outcome.summary;
+  if (!(snapshots && snapshots->is_stopped())) write_deliveries(deliveries_path(deck), batches.deliveries(), learners);
+  return summary;
 }
 
 }  // namespace tramontane

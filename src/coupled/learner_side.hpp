@@ -18,7 +18,4 @@ LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, Mo
                             MetricsWriter* metrics, double& idle_seconds, LearnerSnapshots* snapshots = nullptr,
                             const RunSnapshot* continued = nullptr, std::unique_ptr<LearnerPast> past = nullptr);
 
-/// Beside an archive: which samples entered the reservoir at which step, for learner.order = recorded.
-std::string order_record_path(const std::string& archive);
-
 }  // namespace tramontane

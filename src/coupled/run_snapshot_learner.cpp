@@ -10,6 +10,7 @@
 #include <iterator>
 #include <thread>
 
+#include "kernels/wait_scope.hpp"
 #include "src/checkpoint/sealed_file.hpp"
 #include "src/program/signals.hpp"
 
@@ -129,6 +130,8 @@ bool LearnerSnapshots::is_ordered() {
 
 SnapshotOrder LearnerSnapshots::next_order(SnapshotWord word, const std::function<void()>& meanwhile) {
   const double began = MPI_Wtime();
+  const WaitScope wait("the first solver rank's word about a snapshot", MPI_COMM_NULL, WaitScope::kAll,
+                       deck_.stream.deadline);
   while (true) {
     meanwhile();
     std::optional<SnapshotOrder> order = std::exchange(order_, std::nullopt);
@@ -145,6 +148,7 @@ SnapshotOrder LearnerSnapshots::next_order(SnapshotWord word, const std::functio
 
 bool LearnerSnapshots::serve(ReservoirBatches& batches, CandidateMaker& candidates,
                              const std::optional<TrainingCheckpoint>& training, double idle_seconds) {
+  sign_of_life("snapshot", next_++);
   const auto take_in = [&] { batches.take_in_all(); };
   const SnapshotOrder order = next_order(SnapshotWord::take, take_in);
   next_order(SnapshotWord::drained, take_in);

@@ -69,6 +69,7 @@ class LearnerSnapshots {
   std::unique_ptr<SampleStore> samples_;
   std::unordered_map<std::int64_t, std::int64_t> records_;
   std::int64_t record_count_ = 0;
+  std::int64_t next_ = 1;  ///< orders served by this job, for signs of life
 };
 
 }  // namespace tramontane

@@ -9,6 +9,7 @@
 #include <iterator>
 #include <thread>
 
+#include "kernels/wait_scope.hpp"
 #include "ml/mpi_deadline.hpp"
 #include "src/checkpoint/checkpoint.hpp"
 #include "src/coupled/provenance.hpp"
@@ -110,6 +111,7 @@ bool SolverSnapshots::consider(const LessonPlace& place, bool always) {
 }
 
 bool SolverSnapshots::take(const LessonPlace& place, bool stop) {
+  sign_of_life("snapshot", next_);
   RunSnapshot snapshot;
   snapshot.number = next_++;
   snapshot.version = TRAMONTANE_VERSION;
@@ -198,6 +200,7 @@ std::string SolverSnapshots::write_parts(const RunSnapshot& snapshot, Ledger& le
 std::string SolverSnapshots::await_learners(std::int64_t number, std::int64_t& step) {
   std::string why;
   int state = 0;  // 0: waiting, 1: all answers are here, 2: too late
+  const WaitScope wait("the learners' parts of a snapshot", MPI_COMM_NULL, WaitScope::kAll, deck_.stream.deadline);
   const double began = MPI_Wtime();
   while (state == 0) {
     const double slice = MPI_Wtime();

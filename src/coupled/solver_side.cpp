@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "src/coupled/coarse_physics.hpp"
 #include "src/coupled/forecast_report.hpp"
 #include "src/coupled/provenance.hpp"
 #include "src/coupled/stream_setup.hpp"
@@ -12,6 +13,7 @@
 #include "src/output/cf_grid.hpp"
 #include "src/output/continued_file.hpp"
 #include "src/program/collective_guard.hpp"
+#include "src/program/estimate.hpp"
 
 namespace tramontane {
 
@@ -29,6 +31,7 @@ std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, 
   meta.code_version = TRAMONTANE_VERSION;
   meta.run_id = run_id(deck);
   meta.source = fmt::format("winds, C{} taught to C{}", deck.grid.n, deck.surrogate.coarse_n);
+  meta.physics = coarse_physics(deck);
   const CfGrid grid = cubed_sphere_cf_grid(tiling.n);
   meta.lon = grid.lon;
   meta.lat = grid.lat;
@@ -54,27 +57,17 @@ std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, 
 
 bool SolverSide::run(Summary& summary) {
   Ledger ledger;
-  if (past_) {
-    restore_fine_solver(*past_, deck_, pair_, watch_);
-    GateState gate;
-    collective_guard(pair_.comm(), [&] {
-      if (context_.is_root()) gate = read_gate_parts(past_->path);
-    });
-    gate_.restore(std::move(gate));
-    from_ = past_->snapshot.place;
-    samples_ = from_.number;
-    ledger = past_->snapshot.ledger;
-  }
+  if (context_.is_root() && stream_)
+    spdlog::info("a solver rank holds {} for the stream's queue of {} samples", bytes_text(stream_->queue_bytes()),
+                 deck_.stream.queue);
+  if (past_) take_up(ledger);
   if (snapshots_) snapshots_->set_parts({stream_, archive_, &gate_, &watch_});
   if (!past_ || !past_->snapshot.lessons_done) {
     if (!stream_lessons()) return leave(summary);
     if (stream_) ledger = stream_->finish();
     if (stream_ && context_.is_root()) spdlog::info("stream closed: {}", to_string(ledger));
   }
-  if (stream_ || past_) {
-    summary.stream = stream_summary(ledger);
-    summary.stream->producer_stall_seconds =
-        (past_ ? past_->snapshot.stall_seconds : 0) + (stream_ ? stream_->stall_seconds() : 0);
+  if (stream_ || past_) report_stream(summary, ledger);
   }
   gate_.end_lessons();
   if (snapshots_) {
@@ -108,13 +101,30 @@ bool SolverSide::run(Summary& summary) {
   return true;
 }
 
+/// Everything stands as it did when the snapshot was taken.
+void SolverSide::take_up(Ledger& ledger) {
+  restore_fine_solver(*past_, deck_, pair_, watch_);
+  GateState gate;
+  collective_guard(pair_.comm(), [&] {
+    if (context_.is_root()) gate = read_gate_parts(past_->path);
+  });
+  gate_.restore(std::move(gate));
+  from_ = past_->snapshot.place;
+  samples_ = from_.number;
+  ledger = past_->snapshot.ledger;
+}
+
+/// Counts and the whole stall are those of the whole run, stalls by cause those of this job.
+void SolverSide::report_stream(Summary& summary, const Ledger& ledger) const {
+  summary.stream = stream_summary(ledger);
+  if (stream_) add_stalls(*summary.stream, *stream_);
+  if (past_) summary.stream->producer_stall_seconds += past_->snapshot.stall_seconds;
+}
+
 /// After a snapshot that was to be the last, which holds all there is. Without a learner there is none, and what is there
 /// must be kept.
 bool SolverSide::leave(Summary& summary) {
-  if (!summary.stream && stream_) {
-    summary.stream = stream_summary(stream_->totals());
-    summary.stream->producer_stall_seconds = (past_ ? past_->snapshot.stall_seconds : 0) + stream_->stall_seconds();
-  }
+  if (!summary.stream && stream_) report_stream(summary, stream_->totals());
   summary.solver = solver_summary(pair_.fine(), watch_);
   summary.gate = gate_.summary();
   collective_guard(pair_.comm(), [&] {

@@ -52,6 +52,8 @@ class SolverSide {
   bool stream_lessons();
   bool is_stopped_after_lessons(bool always = false) { return snapshots_ && snapshots_->consider(always); }
   bool leave(Summary& summary);
+  void take_up(Ledger& ledger);
+  void report_stream(Summary& summary, const Ledger& ledger) const;
   void report_lesson(int lesson);
   bool run_hybrid(Forecast& forecast);
   /// A full disk must not end the run: the loss is said, the stream goes on.

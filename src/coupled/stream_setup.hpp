@@ -4,7 +4,7 @@
 #include "src/checkpoint/run_snapshot.hpp"
 #include "src/deck/layout.hpp"
 #include "src/output/summary.hpp"
-#include "src/stream/stream_link.hpp"
+#include "src/stream/stream_producer.hpp"
 
 namespace tramontane {
 
@@ -17,5 +17,8 @@ StreamRoles stream_roles(const RankLayout& layout);
 
 /// Counts of a closed ledger, without times.
 StreamSummary stream_summary(const Ledger& ledger);
+
+/// Waits of this rank by cause, and the queue's memory.
+void add_stalls(StreamSummary& summary, const StreamProducer& producer);
 
 }  // namespace tramontane

@@ -115,7 +115,6 @@ struct Names<SurrogateBackend> {
 template <>
 struct Names<SampleOrder> {
   static constexpr std::pair<const char*, SampleOrder> list[] = {{"stream", SampleOrder::stream},
-                                                                 {"recorded", SampleOrder::recorded},
                                                                  {"shuffled", SampleOrder::shuffled}};
 };
 template <>
