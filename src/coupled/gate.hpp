@@ -49,10 +49,9 @@ class Gate {
   /// solver ranks alike.
   void roll_back(const std::string& why);
 
-  /// Takes in what messages there are, so that their sender can go on; judges nothing. Never waits.
-  void listen() {
-    if (source_) source_->learner();
-  }
+  /// First rank: takes in what messages there are, so that their sender can go on; judges nothing. Never waits. Returns
+  /// whether the learner is there as far as is known.
+  bool listen() { return !source_ || !source_->learner().is_lost; }
   bool learner_is_lost() const { return !lost_.empty(); }
   /// Why the learner counts as lost; the same on all ranks.
   const std::string& why_lost() const { return lost_; }

@@ -19,7 +19,7 @@ std::string run_settings(const Deck& deck) {
       "surrogate.model",     "learner.archives",   "learner.bad_samples",        "learner.unfinished",
       "learner.validation",  "learner.order",      "learner.read_ahead",         "learner.epochs",
       "learner.patience",    "learner.resume",     "learner.checkpoint_minutes", "learner.model",
-      "learner.when_lost"};
+      "learner.when_lost",   "learner.replay",     "learner.drift_warning"};
   std::string text;
   for (const Key& key : deck_keys()) {
     const bool decides = key.name == "stream.every" ||

@@ -205,7 +205,7 @@ std::string SolverSnapshots::await_learners(std::int64_t number, std::int64_t& s
   while (state == 0) {
     const double slice = MPI_Wtime();
     while (is_root() && state == 0 && MPI_Wtime() - slice < 1.0) {
-      parts_.gate->listen();
+      const bool is_there = parts_.gate->listen();
       const auto& answers = link_.answers(number);
       if (static_cast<int>(answers.size()) == context_.ranks.learners) {
         state = 1;
@@ -213,6 +213,9 @@ std::string SolverSnapshots::await_learners(std::int64_t number, std::int64_t& s
           step = std::max(step, answer.step);
           if (answer.is_written == 0 && why.empty()) why = answer.why;
         }
+      } else if (!is_there) {
+        state = 2;
+        why = "the learner is lost";
       } else if (MPI_Wtime() - began > deck_.stream.deadline) {
         state = 2;
         why = fmt::format("not all learners have written their part within {:g} s", deck_.stream.deadline);

@@ -75,7 +75,7 @@ class Snapshots : public ::testing::Test {
     auto job =
         std::async(std::launch::async, [&] { return run_job(scratch_, "interrupted", ranks, arguments(settings)); });
     const auto end = std::chrono::steady_clock::now() + 60s;
-    while (!ready() && job.wait_for(2ms) != std::future_status::ready && std::chrono::steady_clock::now() < end) {
+    while (!ready() && job.wait_for(10ms) != std::future_status::ready && std::chrono::steady_clock::now() < end) {
     }
     strike(processes_of(scratch_));
     return job.get();
