@@ -68,7 +68,6 @@ bool SolverSide::run(Summary& summary) {
     if (stream_ && context_.is_root()) spdlog::info("stream closed: {}", to_string(ledger));
   }
   if (stream_ || past_) report_stream(summary, ledger);
-  }
   gate_.end_lessons();
   if (snapshots_) {
     snapshots_->lessons_are_over({samples_, static_cast<std::int32_t>(lessons_of(deck_).size()), 0}, ledger);
