@@ -77,6 +77,12 @@ Json forecast_json(const ForecastSummary& s) {
           {"cost_ratio", optional_number(s.cost_ratio)}};
 }
 
+Json exchange_json(const ExchangeSummary& s) {
+  return {{"produced", s.produced}, {"archived", s.archived}, {"lost", s.lost},
+          {"taken", s.taken},       {"rejected", s.rejected}, {"left", s.left},
+          {"learners", s.learners}, {"refused", s.refused},   {"partner", s.partner}};
+}
+
 }  // namespace
 
 Json to_json(const Summary& summary) {
@@ -89,6 +95,7 @@ Json to_json(const Summary& summary) {
   if (summary.stream) json["stream"] = stream_json(*summary.stream);
   if (summary.learner) json["learner"] = learner_json(*summary.learner);
   if (summary.forecast) json["forecast"] = forecast_json(*summary.forecast);
+  if (summary.exchange) json["exchange"] = exchange_json(*summary.exchange);
   json["energy"] = {{"joules", optional_number(summary.energy.joules)}, {"source", summary.energy.source}};
   return json;
 }
