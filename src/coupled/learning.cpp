@@ -109,7 +109,9 @@ class Learning {
     for (std::int64_t step = first + 1; step <= plan_.steps && !is_over; ++step) {
       const StepReport report = trainer_.step(batches_.batch(step));
       record(report);
-      if (step % deck_.learner.validate_every == 0 || step == plan_.steps) validate(step);
+      if (step % deck_.learner.validate_every == 0 || step == plan_.steps ||
+          (hooks_.validation_due && hooks_.validation_due(step)))
+        validate(step);
       if (hooks_.after_step) hooks_.after_step(step);
       progress.update(static_cast<double>(step - first), fmt::format("{:.0f} samples/s, loss {:.4f}, held out {:.4f}",
                                                                      recent_rate(), recent_loss(), held_out_));
@@ -121,7 +123,7 @@ class Learning {
     progress.finish();
     LearningOutcome out;
     out.is_stopped = stopped_;
-    out.model = trainer_.model(plan_.provenance);
+    out.model = model();
     if (best_.step() >= 0) out.best = best_model(out.model);
     out.summary = summary();
     if (hooks_.checkpoint) hooks_.checkpoint(checkpoint());
@@ -183,8 +185,11 @@ class Learning {
     return plan_.keep_best && deck_.learner.patience > 0 && best_.since() >= deck_.learner.patience;
   }
 
+  Model model() const { return trainer_.model(plan_.provenance); }
+
   void validate(std::int64_t step) {
     const ValidationReport report = batches_.validate(trainer_);
+    if (hooks_.validated) hooks_.validated(step, report, [this] { return model(); });
     if (report.samples == 0) return;
     held_out_ = report.loss;
     validated_ = true;

@@ -31,6 +31,10 @@ struct LearningPlan {
 /// What the program may want to do while training runs.
 struct LearningHooks {
   std::function<void(std::int64_t step)> after_step;  ///< on every learner rank
+  /// Both or none: whether a step beyond those of learner.validate_every needs a validation (the same on every rank),
+  /// and what follows any validation, on every rank; `make` gives the model as it is then.
+  std::function<bool(std::int64_t step)> validation_due;
+  std::function<void(std::int64_t step, const ValidationReport&, const std::function<Model()>& make)> validated;
   /// Both or none. Local: whether this rank wants a checkpoint; rank 0's clock counts. Collective: takes one in, also
   /// at the end, whatever ended training.
   std::function<bool()> checkpoint_due;

@@ -24,6 +24,7 @@ enum class SampleOrder { stream, shuffled };
 enum class BadSamples { refuse, skip };
 enum class UnfinishedArchives { refuse, read };
 enum class RankPlacement { automatic, packed, spread };
+enum class WhenLost { go_on, stop };
 
 struct GridDeck {
   int n = 48;
@@ -135,6 +136,18 @@ struct LearnerDeck {
   std::int64_t seed = 1;
   bool deterministic = false;
   std::string model = "model.h5";
+  WhenLost when_lost = WhenLost::go_on;
+};
+/// How new weights are let into the solver (docs/design/weights.md).
+struct GateDeck {
+  int every = 200;            ///< training steps; 0: the last weights alone
+  double hours = 24;          ///< of a shadow forecast; 0: none
+  int cases = 2;              ///< shadow forecasts a version
+  bool live = true;           ///< a live hybrid beside the lessons
+  double margin = 1.5;        ///< error of the live hybrid over that of the coarse solver alone
+  double patience = 6;        ///< h
+  double fallback_limit = 0.5;
+  int keep = 3;               ///< versions
 };
 struct ForecastDeck {
   std::vector<Month> starts{{1991, 1}, {1992, 7}};
@@ -168,6 +181,7 @@ struct Deck {
   ExchangeDeck exchange;
   SurrogateDeck surrogate;
   LearnerDeck learner;
+  GateDeck gate;
   ForecastDeck forecast;
   OutputDeck output;
   CheckpointDeck checkpoint;
@@ -194,6 +208,7 @@ const char* name_of(SampleOrder value);
 const char* name_of(BadSamples value);
 const char* name_of(UnfinishedArchives value);
 const char* name_of(RankPlacement value);
+const char* name_of(WhenLost value);
 
 /// Reads a deck from YAML text. `file` names it in messages. `overrides` are "key=value", applied afterwards.
 /// Throws InputError with file, line, key and what was expected.

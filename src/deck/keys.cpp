@@ -99,5 +99,8 @@ const char* name_of(UnfinishedArchives value) {
 const char* name_of(RankPlacement value) {
   return enum_name(value);
 }
+const char* name_of(WhenLost value) {
+  return enum_name(value);
+}
 
 }  // namespace tramontane

@@ -66,6 +66,25 @@ Json learner_json(const LearnerSummary& s) {
   return json;
 }
 
+Json gate_json(const GateSummary& s) {
+  return {{"candidates", s.candidates},
+          {"promoted", s.promoted},
+          {"rejected", s.rejected},
+          {"superseded", s.superseded},
+          {"rollbacks", s.rollbacks},
+          {"version", s.version},
+          {"forecast", s.version > 0 ? "hybrid" : "physics alone"},
+          {"training_step", s.training_step},
+          {"held_out_loss", optional_number(s.held_out_loss)},
+          {"relative_loss", optional_number(s.relative_loss)},
+          {"shadow_score", optional_number(s.shadow_score)},
+          {"cases", s.cases},
+          {"shadow_hours", s.shadow_hours},
+          {"case_bytes", s.case_bytes},
+          {"live_hours", s.live_hours},
+          {"seconds", s.seconds}};
+}
+
 Json forecast_json(const ForecastSummary& s) {
   return {{"lead_hours", s.lead_hours},
           {"starts", s.start_months.size()},
@@ -94,6 +113,11 @@ Json to_json(const Summary& summary) {
   if (summary.solver) json["solver"] = solver_json(*summary.solver);
   if (summary.stream) json["stream"] = stream_json(*summary.stream);
   if (summary.learner) json["learner"] = learner_json(*summary.learner);
+  if (summary.gate) {
+    json["gate"] = gate_json(*summary.gate);
+    json["learner"]["lost"] = !summary.gate->learner_lost.empty();
+    if (!summary.gate->learner_lost.empty()) json["learner"]["why_lost"] = summary.gate->learner_lost;
+  }
   if (summary.forecast) json["forecast"] = forecast_json(*summary.forecast);
   if (summary.exchange) json["exchange"] = exchange_json(*summary.exchange);
   json["energy"] = {{"joules", optional_number(summary.energy.joules)}, {"source", summary.energy.source}};

@@ -64,6 +64,19 @@ struct ExchangeSummary {
   std::string partner;                                ///< what became of the other job, in words
 };
 
+/// What became of the weights that a learner offered.
+struct GateSummary {
+  std::int64_t candidates = 0, promoted = 0, rejected = 0, superseded = 0, rollbacks = 0;
+  std::int64_t version = 0, training_step = 0;  ///< in use at the end; 0: physics alone
+  std::optional<double> held_out_loss, relative_loss, shadow_score;  ///< of that version
+  int cases = 0;                                                     ///< shadow forecasts a version
+  double shadow_hours = 0;                                           ///< length of each
+  std::int64_t case_bytes = 0;                                       ///< states kept for them, over all solver ranks
+  double live_hours = 0;                                             ///< model time of the live hybrid
+  double seconds = 0;                                                ///< wall clock of judging and of the live hybrid
+  std::string learner_lost;                                          ///< why the learner was lost; "": it was not
+};
+
 /// Scores by field, then by system, one value a lead time.
 using Scores = std::map<std::string, std::map<std::string, std::vector<double>>>;
 
@@ -88,6 +101,7 @@ struct Summary {
   std::optional<SolverSummary> solver;
   std::optional<StreamSummary> stream;
   std::optional<LearnerSummary> learner;
+  std::optional<GateSummary> gate;
   std::optional<ForecastSummary> forecast;
   std::optional<ExchangeSummary> exchange;
   EnergySummary energy;
