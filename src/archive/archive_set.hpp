@@ -65,7 +65,13 @@ class ArchiveSet {
 
   /// Reads a sample; `number` and `validation` are those of this list. May be called from any thread. Throws InputError
   /// as ArchiveReader does.
-  Sample read(std::int64_t number) const;
+  Sample read(std::int64_t number) const {
+    Sample sample;
+    read(number, sample);
+    return sample;
+  }
+  /// The same into a sample whose memory is used again.
+  void read(std::int64_t number, Sample& into) const;
 
  private:
   struct Entry {

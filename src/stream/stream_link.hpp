@@ -27,6 +27,8 @@ struct StreamOptions {
   WhenFull when_full = WhenFull::block;
   double deadline_seconds = 300;  ///< longest wait for another rank
   std::string run_id;
+  std::int64_t first_sample = 0;  ///< samples begin with this number, as in a run that goes on
+  Ledger carried;                 ///< totals of the parts of the run before this stream, with nothing in flight
   /// For fault tests: called with the sample number and the finished frame before it is sent; returns how many bytes
   /// to send.
   std::function<std::size_t(std::int64_t, std::span<std::byte>)> tamper;
