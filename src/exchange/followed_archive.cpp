@@ -29,33 +29,33 @@ double now_seconds() {
 FollowedArchiveSource::FollowedArchiveSource(FollowingTerms terms)
     : terms_(std::move(terms)), mark_(terms_.mark), guard_(terms_.mark), next_(terms_.learner) {}
 
-std::optional<Sample> FollowedArchiveSource::poll() {
-  if (ended()) return std::nullopt;
+bool FollowedArchiveSource::poll(Sample& into) {
+  if (ended()) return false;
   look_at_run();
   const std::optional<FlushState> state = mark_.read();
   if (state && state->run != terms_.run) {
     stop_here(End::replaced, next_);
-    return std::nullopt;
+    return false;
   }
-  if (!state || state->is_changing()) return std::nullopt;
+  if (!state || state->is_changing()) return false;
   if (end_ == End::none) samples_ = state->samples;
   if (end_ == End::none && state->is_over()) {
     if (state->last == ArchiveChange::spoiled) stop_here(End::early, next_);
     if (state->last == ArchiveChange::ended) stop_here(End::early, state->samples);
     if (state->last == ArchiveChange::completed) stop_here(End::completed, state->samples);
   }
-  if (next_ >= samples_ || now_seconds() < not_before_) return std::nullopt;
-  return read_next(*state);
+  if (next_ >= samples_ || now_seconds() < not_before_) return false;
+  return read_next(*state, into);
 }
 
-std::optional<Sample> FollowedArchiveSource::wait() {
+bool FollowedArchiveSource::wait(Sample& into) {
   using namespace std::chrono_literals;
   const double began = now_seconds();
   for (;;) {
-    std::optional<Sample> sample = poll();
-    if (sample || ended()) {
+    const bool is_there = poll(into);
+    if (is_there || ended()) {
       idle_seconds_ += now_seconds() - began;
-      return sample;
+      return is_there;
     }
     if (stop_requested()) stop_here(End::stopped, next_);
     std::this_thread::sleep_for(10ms);
@@ -109,22 +109,22 @@ bool FollowedArchiveSource::open(const FlushState& state) {
   return true;
 }
 
-std::optional<Sample> FollowedArchiveSource::read_next(const FlushState& state) {
-  if (!open(state)) return std::nullopt;
+bool FollowedArchiveSource::read_next(const FlushState& state, Sample& into) {
+  if (!open(state)) return false;
   try {
     if (next_ >= reader_->size())
       throw InputError(fmt::format("archive {}: it holds {} samples where its run has announced {}", terms_.archive,
                                    reader_->size(), state.samples));
-    Sample sample = reader_->read(next_);
+    reader_->read(next_, into);
     next_ += terms_.learners;
     ++taken_;
     failures_ = 0;
-    return sample;
+    return true;
   } catch (const InputError& error) {
     reader_.reset();
     const auto now = mark_.read();
     if (now && now->generation == state.generation) retry_later(error.what(), true);
-    return std::nullopt;
+    return false;
   }
 }
 

@@ -40,10 +40,10 @@ class FollowedArchiveSource : public SampleSource {
 
   explicit FollowedArchiveSource(FollowingTerms terms);
 
-  std::optional<Sample> poll() override;
+  bool poll(Sample& into) override;
   /// Waits as long as the run lives. Throws RunError when the archive can not be opened for as long as silence would count as
   /// death, though the run says that it is there.
-  std::optional<Sample> wait() override;
+  bool wait(Sample& into) override;
   bool ended() const override { return end_ != End::none && next_ >= samples_; }
   void discard_rest() override { samples_ = 0, end_ = end_ == End::none ? End::stopped : end_; }
 
@@ -53,7 +53,7 @@ class FollowedArchiveSource : public SampleSource {
   double idle_seconds() const { return idle_seconds_; }
 
  private:
-  std::optional<Sample> read_next(const FlushState& state);
+  bool read_next(const FlushState& state, Sample& into);
   bool open(const FlushState& state);
   void look_at_run();
   void stop_here(End why, std::int64_t samples);

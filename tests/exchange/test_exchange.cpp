@@ -80,6 +80,16 @@ ArchiveMeta meta_for(const Tiling& tiling, int flush_every, std::function<void(A
   return meta;
 }
 
+/// The next sample as a value.
+std::optional<Sample> next(FollowedArchiveSource& source) {
+  Sample sample;
+  return source.wait(sample) ? std::optional(sample) : std::nullopt;
+}
+std::optional<Sample> at_hand(FollowedArchiveSource& source) {
+  Sample sample;
+  return source.poll(sample) ? std::optional(sample) : std::nullopt;
+}
+
 FollowingTerms terms_for(const Scratch& scratch, std::uint64_t run) {
   FollowingTerms terms;
   terms.archive = scratch / "archive.h5";
@@ -266,7 +276,7 @@ TEST(FollowedArchive, SamplesComeAsTheRunSaysThatTheyAreWhole) {
   std::int64_t expected = 0;
   for (std::int64_t number = 0; number < 22; ++number) {
     append(*archive, number, tiling);
-    while (const auto sample = source.poll()) {
+    while (const auto sample = at_hand(source)) {
       EXPECT_EQ(sample->info.number, expected);
       EXPECT_EQ(sample->input[0], static_cast<float>(expected));
       ++expected;
@@ -275,7 +285,7 @@ TEST(FollowedArchive, SamplesComeAsTheRunSaysThatTheyAreWhole) {
     EXPECT_FALSE(source.ended());
   }
   archive->close();
-  while (const auto sample = source.wait()) EXPECT_EQ(sample->info.number, expected++);
+  while (const auto sample = next(source)) EXPECT_EQ(sample->info.number, expected++);
   EXPECT_EQ(expected, 22);
   EXPECT_TRUE(source.ended());
   EXPECT_EQ(source.end(), FollowedArchiveSource::End::completed);
@@ -294,7 +304,7 @@ TEST(FollowedArchive, AReaderBesideABusyWriterSeesEverySampleOnce) {
     FollowingTerms terms = terms_for(scratch, 5);
     FollowedArchiveSource source(terms);
     std::int64_t expected = 0;
-    while (const auto sample = source.wait()) {
+    while (const auto sample = next(source)) {
       if (sample->info.number != expected) return 2;
       const auto fields = fields_of(expected, tiling);
       for (std::size_t v = 0; v < sample_inputs().size(); ++v)
@@ -336,7 +346,7 @@ TEST(FollowedArchive, ADamagedSampleIsRejectedAndTheNextOnesAreTaken) {
   archive.close();
   FollowedArchiveSource source(terms_for(scratch, 5));
   std::vector<std::int64_t> numbers;
-  while (const auto sample = source.wait()) numbers.push_back(sample->info.number);
+  while (const auto sample = next(source)) numbers.push_back(sample->info.number);
   EXPECT_EQ(numbers, (std::vector<std::int64_t>{0, 1, 2, 4, 5, 6, 7}));
   EXPECT_EQ(source.rejected(), 1);
 }
@@ -360,7 +370,7 @@ TEST(FollowedArchive, ADeadRunEndsTheWait) {
     waitpid(child, nullptr, 0);
     FollowedArchiveSource source(terms_for(scratch, 5));
     std::int64_t taken = 0;
-    while (source.wait()) ++taken;
+    while (next(source)) ++taken;
     // Nobody reads a structure that a dead writer left half changed.
     EXPECT_EQ(taken, in_flush ? 0 : 12);
     EXPECT_EQ(source.end(), FollowedArchiveSource::End::dead);
@@ -378,14 +388,15 @@ TEST(FollowedArchive, AnotherRunOrAnotherGridIsNamed) {
   FollowingTerms terms = terms_for(scratch, 5);
   terms.coarse_n = 16;
   try {
-    FollowedArchiveSource(terms).wait();
+    FollowedArchiveSource source(terms);
+    next(source);
     FAIL();
   } catch (const InputError& error) {
     EXPECT_NE(std::string(error.what()).find("holds C8 at 1h, and its run has announced C16"), std::string::npos)
         << error.what();
   }
   FollowedArchiveSource other(terms_for(scratch, 6));
-  EXPECT_FALSE(other.wait());
+  EXPECT_FALSE(next(other));
   EXPECT_EQ(other.end(), FollowedArchiveSource::End::replaced);
 }
 
