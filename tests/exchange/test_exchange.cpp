@@ -297,7 +297,7 @@ TEST(FollowedArchive, SamplesComeAsTheRunSaysThatTheyAreWhole) {
 // in every state, and must see each sample once, whole, in order, or wait.
 TEST(FollowedArchive, AReaderBesideABusyWriterSeesEverySampleOnce) {
   const Scratch scratch("follow-busy");
-  constexpr std::int64_t kSamples = 1500;
+  constexpr std::int64_t kSamples = 400;
   const Tiling tiling(8, 1, 1);
   // Fork before this process has threads of its own.
   const pid_t child = in_another_process([&] {
