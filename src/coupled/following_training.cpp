@@ -9,10 +9,12 @@
 #include "kernels/checksum.hpp"
 #include "src/checkpoint/training_store.hpp"
 #include "src/coupled/candidate_maker.hpp"
+#include "src/coupled/delivery_record.hpp"
 #include "src/coupled/energy_meter.hpp"
 #include "src/coupled/learning.hpp"
 #include "src/coupled/provenance.hpp"
 #include "src/coupled/reservoir_batches.hpp"
+#include "src/coupled/reservoir_report.hpp"
 #include "src/coupled/training_identity.hpp"
 #include "src/deck/duration.hpp"
 #include "src/exchange/followed_archive.hpp"
@@ -21,6 +23,7 @@
 #include "src/output/report.hpp"
 #include "src/output/run_folder.hpp"
 #include "src/program/collective_guard.hpp"
+#include "src/program/estimate.hpp"
 
 namespace tramontane {
 
@@ -75,7 +78,11 @@ class FollowingTraining {
     const RunAnnouncement& said = run_.announcement;
     ReservoirBatches batches(deck_, source, plan_.steps, said.training, said.validation, surrogate_statics(plan_.n).area,
                              context_.world, context_.is_root());
+    watch_drift(deck_, batches, metrics_.get());
+    if (context_.is_root()) spdlog::info("a learner rank holds {} for samples", bytes_text(batches.pool_bytes()));
     LearningOutcome outcome = learn(deck_, plan_, batches, context_.world, metrics_.get(), hooks);
+    write_deliveries(deliveries_path(deck_), batches.deliveries(), context_.world);
+    add_reservoir_figures(outcome.summary, batches);
     const bool is_stopped = outcome.is_stopped && outcome.summary.steps < plan_.steps;
     report(outcome, source, is_stopped);
     maker.offer_last(std::move(outcome.model));

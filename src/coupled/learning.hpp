@@ -8,6 +8,7 @@
 #include "ml/trainer.hpp"
 #include "src/checkpoint/training_checkpoint.hpp"
 #include "src/coupled/batch_source.hpp"
+#include "src/coupled/rollout_schedule.hpp"
 #include "src/deck/deck.hpp"
 #include "src/output/metrics.hpp"
 #include "src/output/summary.hpp"
@@ -22,6 +23,7 @@ struct LearningPlan {
   int n = 0;               ///< coarse grid
   double interval = 3600;  ///< s
   std::int64_t steps = 0;  ///< of the whole training
+  RolloutSchedule rollout;  ///< fine-tuning at its end
   std::string provenance = "{}";
   std::optional<Model> from;                  ///< weights, architecture and normaliser to begin with
   std::optional<TrainingCheckpoint> resumed;  ///< to continue
@@ -43,7 +45,9 @@ struct LearningHooks {
 
 struct LearningOutcome {
   Model model;                ///< of the last step
-  std::optional<Model> best;  ///< of the least held-out loss, where the plan asks for it and there is a validation
+  /// Of the least held-out loss, where the plan asks for it and there is a validation. After a fine-tuning that of the
+  /// longest rollouts counts, from the fine-tuning's beginning on.
+  std::optional<Model> best;
   LearnerSummary summary;
   bool is_stopped = false;  ///< by a signal
 };

@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "src/coupled/coarse_physics.hpp"
 #include "src/coupled/forecast_report.hpp"
 #include "src/coupled/provenance.hpp"
 #include "src/coupled/stream_setup.hpp"
 #include "src/coupled/teacher.hpp"
 #include "src/output/cf_grid.hpp"
 #include "src/program/collective_guard.hpp"
+#include "src/program/estimate.hpp"
 
 namespace tramontane {
 
@@ -20,6 +22,7 @@ std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, 
   meta.code_version = TRAMONTANE_VERSION;
   meta.run_id = run_id(deck);
   meta.source = fmt::format("winds, C{} taught to C{}", deck.grid.n, deck.surrogate.coarse_n);
+  meta.physics = coarse_physics(deck);
   const CfGrid grid = cubed_sphere_cf_grid(tiling.n);
   meta.lon = grid.lon;
   meta.lat = grid.lat;
@@ -29,12 +32,15 @@ std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, 
 }
 
 bool SolverSide::run(Summary& summary) {
+  if (context_.is_root() && stream_)
+    spdlog::info("a solver rank holds {} for the stream's queue of {} samples", bytes_text(stream_->queue_bytes()),
+                 deck_.stream.queue);
   stream_lessons();
   if (stream_) {
     const Ledger ledger = stream_->finish();
     if (context_.is_root()) spdlog::info("stream closed: {}", to_string(ledger));
     summary.stream = stream_summary(ledger);
-    summary.stream->producer_stall_seconds = stream_->stall_seconds();
+    add_stalls(*summary.stream, *stream_);
   }
   gate_.end_lessons();
 

@@ -34,7 +34,8 @@ void StateWatch::start(const State& state, double time_seconds, StepFlags mine) 
 StepFlags StateWatch::finish() {
   if (request_.empty()) return {};
   wait_with_deadline(request_, deadline_,
-                     fmt::format("solver rank {}: agreeing with the other solver ranks after a step", comm_.rank()));
+                     fmt::format("solver rank {}: agreeing with the other solver ranks after a step", comm_.rank()),
+                     comm_.get());
   request_.clear();
   if (message_->agreed[0]) report();
   return {message_->agreed[1] != 0, message_->agreed[2] != 0};

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/wait_scope.hpp"
 #include "src/program/progress.hpp"
 #include "src/program/signals.hpp"
 
@@ -78,6 +79,7 @@ void teach(const Deck& deck, SolverPair& solvers, const TeachHooks& hooks, bool 
       for (const auto& component : lacking.velocity) sample.variables.push_back(to_float(component));
       hooks.deliver(sample);
       ++number;
+      sign_of_life("lesson-sample", number);
       hooks.between();
       progress.update(static_cast<double>(number), lessons[lesson].month.text());
       stop = stop_requested(solvers.comm());

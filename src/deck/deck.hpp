@@ -23,8 +23,8 @@ enum class SurrogateBackend { onednn, cudnn, reference, stub };
 enum class SampleOrder { stream, shuffled };
 enum class BadSamples { refuse, skip };
 enum class UnfinishedArchives { refuse, read };
-enum class RankPlacement { automatic, packed, spread };
 enum class WhenLost { go_on, stop };
+enum class RankPlacement { automatic, packed, spread };
 
 struct GridDeck {
   int n = 48;
@@ -117,7 +117,8 @@ struct LearnerDeck {
   UnfinishedArchives unfinished = UnfinishedArchives::refuse;
   std::vector<std::string> validation{"archive"};  ///< that word, a share, or months (see HeldOutRule)
   SampleOrder order = SampleOrder::stream;
-  int read_ahead = 256;  ///< samples
+  std::optional<std::string> replay;  ///< record of deliveries (order stream)
+  int read_ahead = 256;               ///< samples
   int batch = 16;
   int steps = 2000;
   int epochs = 0;  ///< 0: training is as long as steps says
@@ -128,8 +129,12 @@ struct LearnerDeck {
   double ema = 0.999;
   int reservoir = 4096;
   int watermark = 64;
+  double drift_warning = 0.5;  ///< standard deviations, see DriftReport
   int validate_every = 200;
   int patience = 0;  ///< validations; 0: no early stop
+  std::vector<int> rollout;   ///< coupling intervals of each stage of the fine-tuning; empty: none
+  int rollout_steps = 200;    ///< of each stage
+  double rollout_rate = 0.1;  ///< of learning_rate
   std::optional<double> checkpoint_minutes = 10;  ///< of wall clock; empty: none while training
   std::string resume = "none";                    ///< none or auto
   std::string precision = "f32";
@@ -207,8 +212,8 @@ const char* name_of(SurrogateBackend value);
 const char* name_of(SampleOrder value);
 const char* name_of(BadSamples value);
 const char* name_of(UnfinishedArchives value);
-const char* name_of(RankPlacement value);
 const char* name_of(WhenLost value);
+const char* name_of(RankPlacement value);
 
 /// Reads a deck from YAML text. `file` names it in messages. `overrides` are "key=value", applied afterwards.
 /// Throws InputError with file, line, key and what was expected.

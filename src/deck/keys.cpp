@@ -96,10 +96,10 @@ const char* name_of(BadSamples value) {
 const char* name_of(UnfinishedArchives value) {
   return enum_name(value);
 }
-const char* name_of(RankPlacement value) {
+const char* name_of(WhenLost value) {
   return enum_name(value);
 }
-const char* name_of(WhenLost value) {
+const char* name_of(RankPlacement value) {
   return enum_name(value);
 }
 

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "kernels/errors.hpp"
+#include "kernels/wait_scope.hpp"
 #include "src/exchange/notes.hpp"
 
 namespace tramontane {
@@ -28,6 +29,8 @@ std::string token_in(const std::optional<nlohmann::json>& note) {
 bool lives(const std::filesystem::path& claim, const std::filesystem::path& note, const std::string& token,
            double silence_seconds) {
   using namespace std::chrono_literals;
+  const WaitScope wait("a sign of life of who holds " + claim.string(), MPI_COMM_NULL, WaitScope::kAll,
+                       WaitScope::kOutside);
   BeatWatch watch;
   const ProcessIdentity holder =
       ProcessIdentity::from_json(read_note(claim).value_or(nlohmann::json::object()).value("identity", nlohmann::json()));

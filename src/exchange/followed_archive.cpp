@@ -7,6 +7,7 @@
 #include <cmath>
 #include <thread>
 
+#include "kernels/wait_scope.hpp"
 #include "src/archive/truncated_file.hpp"
 #include "src/deck/duration.hpp"
 #include "src/program/signals.hpp"
@@ -50,6 +51,7 @@ bool FollowedArchiveSource::poll(Sample& into) {
 
 bool FollowedArchiveSource::wait(Sample& into) {
   using namespace std::chrono_literals;
+  const WaitScope wait("the run's next sample", MPI_COMM_NULL, WaitScope::kAll, WaitScope::kOutside);
   const double began = now_seconds();
   for (;;) {
     const bool is_there = poll(into);

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "kernels/errors.hpp"
+#include "kernels/wait_scope.hpp"
 #include "src/deck/duration.hpp"
 #include "src/program/signals.hpp"
 
@@ -72,6 +73,8 @@ LearnerEnd::~LearnerEnd() {
 
 nlohmann::json LearnerEnd::attach() {
   using namespace std::chrono_literals;
+  const WaitScope wait("a run to begin in " + folder_.path().string(), MPI_COMM_NULL, WaitScope::kAll,
+                       WaitScope::kOutside);
   const auto start = std::chrono::steady_clock::now();
   BeatWatch watch;
   bool told = false;

@@ -38,7 +38,10 @@ Json stream_json(const StreamSummary& s) {
           {"rejected", s.rejected},
           {"bytes", s.bytes},
           {"producer_stall_seconds", s.producer_stall_seconds},
-          {"learner_idle_seconds", s.learner_idle_seconds}};
+          {"stall_seconds",
+           {{"agreement", s.stall_agreement_seconds}, {"room", s.stall_room_seconds}, {"end", s.stall_end_seconds}}},
+          {"learner_idle_seconds", s.learner_idle_seconds},
+          {"queue_bytes", s.queue_bytes}};
 }
 
 Json learner_json(const LearnerSummary& s) {
@@ -50,7 +53,12 @@ Json learner_json(const LearnerSummary& s) {
           {"loss_first", s.loss_first},
           {"loss_last", s.loss_last},
           {"validation_loss", optional_number(s.validation_loss)},
-          {"weights_version", s.weights_version}};
+          {"weights_version", s.weights_version},
+          {"reservoir_bytes", s.reservoir_bytes},
+          {"receive_bytes", s.receive_bytes},
+          {"peer_wait_seconds", s.peer_wait_seconds},
+          {"drift", optional_number(s.drift)},
+          {"drift_step", s.drift ? Json(s.drift_step) : Json(nullptr)}};
   if (!s.offline) return json;
   const OfflineSummary& o = *s.offline;
   json.update(Json{{"epochs", o.epochs},
@@ -63,6 +71,12 @@ Json learner_json(const LearnerSummary& s) {
                    {"stopped_early", o.stopped_early},
                    {"best_step", o.best_step >= 0 ? Json(o.best_step) : Json(nullptr)},
                    {"best_validation_loss", optional_number(o.best_validation_loss)}});
+  if (o.rollout)
+    json["rollout"] = {{"stages", o.rollout->stages},
+                       {"steps", o.rollout->steps},
+                       {"lost", o.rollout->lost},
+                       {"loss_first", o.rollout->loss_first},
+                       {"loss_last", o.rollout->loss_last}};
   return json;
 }
 
