@@ -7,6 +7,7 @@
 #include <cmath>
 #include <thread>
 
+#include "kernels/fault_injection.hpp"
 #include "kernels/wait_scope.hpp"
 #include "src/archive/truncated_file.hpp"
 #include "src/deck/duration.hpp"
@@ -121,6 +122,7 @@ bool FollowedArchiveSource::read_next(const FlushState& state, Sample& into) {
     next_ += terms_.learners;
     ++taken_;
     failures_ = 0;
+    fault_at("followed-sample", taken_);
     return true;
   } catch (const InputError& error) {
     reader_.reset();

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "kernels/errors.hpp"
+#include "kernels/fault_injection.hpp"
 #include "kernels/wait_scope.hpp"
 #include "src/deck/duration.hpp"
 #include "src/program/signals.hpp"
@@ -133,6 +134,7 @@ void LearnerEnd::look() {
 void LearnerEnd::publish(std::vector<std::byte> model) {
   require_claim();
   const std::int64_t version = next_version_++;
+  if (fault_at("weights", version) == Fault::corrupt && !model.empty()) model[model.size() / 2] ^= std::byte{1};
   const std::string bytes(reinterpret_cast<const char*>(model.data()), model.size());
   const std::string reason = replace_file(folder_.weights(version), bytes, token_text(token_));
   if (!reason.empty()) {

@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "kernels/errors.hpp"
+#include "kernels/fault_injection.hpp"
 
 namespace tramontane {
 
@@ -59,6 +60,7 @@ SolverEnd::~SolverEnd() {
 
 void SolverEnd::archive_changed(ArchiveChange change, std::int64_t samples) {
   mark_.tell(change, samples);
+  if (change == ArchiveChange::begins) fault_at("archive-flush", samples);
 }
 
 void SolverEnd::look() {
