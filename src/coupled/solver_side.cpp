@@ -18,6 +18,7 @@
 namespace tramontane {
 
 std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, const Tiling& tiling,
+                                            std::function<void(ArchiveChange, std::int64_t)> on_change,
                                             const RunSnapshot* continued) {
   if (!deck.stream.archive || (continued && continued->lessons_done)) return nullptr;
   int rank = 0;
@@ -36,6 +37,7 @@ std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, 
   meta.lon = grid.lon;
   meta.lat = grid.lat;
   meta.cell_area = grid.area;
+  meta.on_change = std::move(on_change);
   if (continued && continued->archived != kNoArchive) {
     meta.keep_samples = continued->archived;
     try {

@@ -18,7 +18,9 @@ namespace tramontane {
 /// The archive that stream.archive asks for; nothing when it is none. Of a run that goes on from a snapshot: the one that
 /// is there, behind the snapshot's samples; nothing when it was complete then, or had failed; one that can not be read
 /// any more is set aside and a new one begun, which is said. Collective over the solvers. Throws InputError.
+/// @param on_change see ArchiveMeta
 std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, const Tiling& tiling,
+                                            std::function<void(ArchiveChange, std::int64_t)> on_change = {},
                                             const RunSnapshot* continued = nullptr);
 
 /// What the solver ranks do, in order: stream lessons while the gate takes in weights, run reference forecasts while the
@@ -46,6 +48,8 @@ class SolverSide {
 
   /// Returns false when a signal ended it early: then there are no forecasts.
   bool run(Summary& summary);
+  /// Samples taught.
+  std::int64_t samples() const { return samples_; }
 
  private:
   /// Returns false when a signal ended them and a snapshot was taken.

@@ -117,6 +117,12 @@ Json forecast_json(const ForecastSummary& s) {
           {"cost_ratio", optional_number(s.cost_ratio)}};
 }
 
+Json exchange_json(const ExchangeSummary& s) {
+  return {{"produced", s.produced}, {"archived", s.archived}, {"lost", s.lost},
+          {"taken", s.taken},       {"rejected", s.rejected}, {"left", s.left},
+          {"learners", s.learners}, {"refused", s.refused},   {"partner", s.partner}};
+}
+
 }  // namespace
 
 Json to_json(const Summary& summary) {
@@ -135,6 +141,7 @@ Json to_json(const Summary& summary) {
   }
   if (summary.forecast) json["forecast"] = forecast_json(*summary.forecast);
   if (summary.snapshots) json["snapshots"] = snapshots_json(*summary.snapshots);
+  if (summary.exchange) json["exchange"] = exchange_json(*summary.exchange);
   json["energy"] = {{"joules", optional_number(summary.energy.joules)}, {"source", summary.energy.source}};
   return json;
 }
