@@ -306,6 +306,11 @@ ValidationReport Trainer::validate(const std::vector<const Sample*>& samples) {
   return report;
 }
 
+std::vector<float> Trainer::averaged_weights() const {
+  check_unread();
+  return optimiser_.average_on_host();
+}
+
 OptimiserState Trainer::state() const {
   check_unread();
   return optimiser_.state();

@@ -141,6 +141,10 @@ bool Forecast::run_hybrid(const Correction& correction, bool show_progress) {
   return true;
 }
 
+void Forecast::hybrid_is_coarse() {
+  fields_["hybrid"] = fields_.at("coarse");
+}
+
 Scores Forecast::rmse(const std::vector<int>& starts) const {
   const Grid& grid = solvers_.coarse().grid();
   Scores out;

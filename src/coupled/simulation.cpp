@@ -46,7 +46,7 @@ double Simulation::finite_rate() {
     watch_.finish();
     watch_.start(state_, progress_.time, {});
     watch_.finish();
-    throw RunError(
+    throw BlowUp(
         fmt::format("the solver on C{} blew up at {:.4f} h: wave speeds are no longer finite; lower time.cfl",
                     grid().n(), progress_.time / 3600));
   }

@@ -82,7 +82,7 @@ void StateWatch::report() {
   MPI_Bcast(&length, 1, MPI_INT, nearest.rank, comm_.get());
   text.resize(length);
   MPI_Bcast(text.data(), length, MPI_CHAR, nearest.rank, comm_.get());
-  throw RunError(text);
+  throw BlowUp(text);
 }
 
 }  // namespace tramontane
