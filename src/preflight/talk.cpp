@@ -53,22 +53,26 @@ Rounds some_pairs(int ranks) {
 class Talk {
  public:
   Talk(MPI_Comm comm, std::vector<std::string> nodes, double deadline)
-      : comm_(comm), nodes_(std::move(nodes)), deadline_(deadline) {}
+      : comm_(comm), nodes_(std::move(nodes)), deadline_(deadline) {
+    // No duplicate of the communicator: making one waits for all ranks without this deadline.
+    MPI_Comm_rank(comm_, &rank_);
+    MPI_Comm_size(comm_, &size_);
+  }
 
   void send(int to, const void* data, std::size_t bytes) {
-    MPI_Isend(data, static_cast<int>(bytes), MPI_BYTE, to, kTag, comm_.get(), &requests_.emplace_back());
+    MPI_Isend(data, static_cast<int>(bytes), MPI_BYTE, to, kTag, comm_, &requests_.emplace_back());
     finish(to, bytes);
   }
   void receive(int from, void* data, std::size_t bytes) {
-    MPI_Irecv(data, static_cast<int>(bytes), MPI_BYTE, from, kTag, comm_.get(), &requests_.emplace_back());
+    MPI_Irecv(data, static_cast<int>(bytes), MPI_BYTE, from, kTag, comm_, &requests_.emplace_back());
     finish(from, bytes);
   }
-  int rank() const { return comm_.rank(); }
-  int size() const { return comm_.size(); }
+  int rank() const { return rank_; }
+  int size() const { return size_; }
 
  private:
   void finish(int peer, std::size_t bytes) {
-    const WaitScope wait("a message of the preflight", comm_.get(), peer, deadline_);
+    const WaitScope wait("a message of the preflight", comm_, peer, deadline_);
     try {
       wait_with_deadline(requests_, deadline_, "a message");
     } catch (const RunError&) {
@@ -78,12 +82,13 @@ class Talk {
       throw InputError(
           fmt::format("{} and {} can not exchange {} bytes within {:g} s: see that both processes run, and that "
                       "the network and MPI's transport between these nodes work",
-                      name(comm_.rank()), name(peer), bytes, deadline_));
+                      name(rank_), name(peer), bytes, deadline_));
     }
     requests_.clear();
   }
 
-  OwnedCommunicator comm_;
+  MPI_Comm comm_;
+  int rank_ = 0, size_ = 1;
   std::vector<std::string> nodes_;
   double deadline_;
   std::vector<MPI_Request> requests_;
