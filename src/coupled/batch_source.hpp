@@ -7,6 +7,7 @@
 
 #include "ml/normaliser.hpp"
 #include "ml/trainer.hpp"
+#include "ml/training_distribution.hpp"
 
 namespace tramontane {
 
@@ -19,6 +20,8 @@ class BatchSource {
   virtual void prepare() = 0;
   /// Scales of the samples that are at hand before the first step.
   virtual Normaliser normaliser() = 0;
+  /// Where the training samples of all ranks lie, of those that have been given so far or of all.
+  virtual TrainingDistribution distribution() = 0;
   /// This rank's share of the batch of a step. Steps are asked for in order, counted from 1. The pointers hold until
   /// the next call.
   virtual std::vector<const Sample*> batch(std::int64_t step) = 0;

@@ -122,6 +122,7 @@ class Learning {
     LearningOutcome out;
     out.is_stopped = stopped_;
     out.model = trainer_.model(plan_.provenance);
+    out.model.distribution = batches_.distribution();
     if (best_.step() >= 0) out.best = best_model(out.model);
     out.summary = summary();
     if (hooks_.checkpoint) hooks_.checkpoint(checkpoint());
@@ -300,6 +301,11 @@ StaticFields surrogate_statics(int n) {
       }
   statics.area = grid.cell_areas();
   return statics;
+}
+
+CellPositions cell_positions(int n) {
+  const std::vector<float> values = surrogate_statics(n).values;
+  return {values.begin(), values.begin() + std::ptrdiff_t{3} * kPanels * n * n};
 }
 
 NetworkSpec training_network(const Deck& deck, const LearningPlan& plan) {

@@ -45,7 +45,8 @@ ReservoirBatches::ReservoirBatches(const Deck& deck, SampleSource& source, std::
       rank_(rank_in(learners)),
       learner_count_(size_of(learners)),
       local_batch_(static_cast<std::size_t>(deck.learner.batch / learner_count_)),
-      reservoir_(reservoir_options()) {}
+      reservoir_(reservoir_options()),
+      statistics_(cell_positions(deck.surrogate.coarse_n)) {}
 
 ReservoirOptions ReservoirBatches::reservoir_options() const {
   ReservoirOptions options;
@@ -78,6 +79,15 @@ bool ReservoirBatches::wait_for_one() {
   std::optional<Sample> sample = source_.wait();
   if (!sample) return false;
   waiting_.push_back(std::move(*sample));
+  return true;
+}
+
+/// Moves the first waiting sample into the reservoir; false if that has no room.
+bool ReservoirBatches::place_first() {
+  const Sample& sample = waiting_.front();
+  if (!reservoir_.add(sample)) return false;
+  if (!sample.info.validation) statistics_.add(sample);
+  waiting_.pop_front();
   return true;
 }
 
@@ -115,8 +125,7 @@ void ReservoirBatches::admit(std::int64_t limit) {
   while (true) {
     while (!waiting_.empty() && waiting_.front().info.number < limit) {
       next_number_ = waiting_.front().info.number + 1;
-      if (!reservoir_.add(waiting_.front())) return;  // full of unseen samples: the next steps make room
-      waiting_.pop_front();
+      if (!place_first()) return;  // full of unseen samples: the next steps make room
     }
     // The next sample's number tells that all below the limit have been here; so does the end of the source.
     if (!deck_.learner.deterministic || !waiting_.empty() || next_number_ >= limit || source_.ended()) return;
@@ -130,9 +139,9 @@ void ReservoirBatches::prepare() {
   while (!reservoir_.ready()) {
     take_in();
     if (waiting_.empty() && !wait_for_one()) break;
-    if (!reservoir_.add(waiting_.front())) break;  // full: as ready as it will be
-    next_number_ = waiting_.front().info.number + 1;
-    waiting_.pop_front();
+    const std::int64_t next = waiting_.front().info.number + 1;
+    if (!place_first()) break;  // full: as ready as it will be
+    next_number_ = next;
     progress.update(static_cast<double>(reservoir_.size()));
   }
   start_number_ = next_number_;
@@ -151,6 +160,12 @@ Normaliser ReservoirBatches::normaliser() {
   for (const Sample* sample : reservoir_.samples()) statistics.add(*sample);
   statistics.reduce(learners_, deck_.stream.deadline);
   return statistics.finish(kBoundFactor);
+}
+
+TrainingDistribution ReservoirBatches::distribution() {
+  DistributionStatistics all = statistics_;
+  all.reduce(learners_, deck_.stream.deadline);
+  return all.finish();
 }
 
 std::vector<const Sample*> ReservoirBatches::batch(std::int64_t step) {

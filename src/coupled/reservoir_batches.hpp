@@ -26,6 +26,7 @@ class ReservoirBatches : public BatchSource {
 
   void prepare() override;
   Normaliser normaliser() override;
+  TrainingDistribution distribution() override;
   std::vector<const Sample*> batch(std::int64_t step) override;
   void skip(std::int64_t step) override;
   ValidationReport validate(Trainer& trainer) override;
@@ -39,6 +40,7 @@ class ReservoirBatches : public BatchSource {
   std::int64_t admitted_at(std::int64_t step) const;
   void take_in();
   bool wait_for_one();
+  bool place_first();
   void meet_other_learners();
   void agree_on_end();
   void admit(std::int64_t limit);
@@ -53,6 +55,7 @@ class ReservoirBatches : public BatchSource {
   int rank_ = 0, learner_count_ = 1;
   std::size_t local_batch_;
   Reservoir reservoir_;
+  DistributionStatistics statistics_;  ///< of every training sample that came into the reservoir
   std::deque<Sample> waiting_;
   std::int64_t next_number_ = 0, start_number_ = 0;
   bool told_end_ = false;

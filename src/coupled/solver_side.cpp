@@ -41,14 +41,12 @@ bool SolverSide::run(Summary& summary) {
   watch_.include(forecast.budget_watch());
   const Model model = handover_.receive([](std::int64_t step) { spdlog::info("the learner is at step {}", step); });
   HybridCorrection correction(deck_, model, pair_);
-  whole =
-      whole && forecast.run_hybrid([&](const CellFields& coarse) { return correction(coarse); }, context_.is_root());
+  whole = whole && run_hybrid(forecast, correction, context_.is_root());
   summary.solver = solver_summary(pair_.fine(), watch_);
   if (!whole) return false;
   write_forecasts(deck_, "run", pair_, forecast);
   summary.forecast = report_scores(pair_, forecast, metrics_);
-  const double clamped = correction.clamped_fraction();
-  if (context_.is_root()) spdlog::info("{:.2e} of the corrections met their bounds", clamped);
+  report_guard(pair_.comm(), correction);
   return true;
 }
 

@@ -110,6 +110,10 @@ struct SurrogateDeck {
   std::optional<std::string> model;
   NetworkDeck network;
 };
+struct GuardDeck {
+  std::string mode = "on";  ///< on or off
+  double threshold = 3, cutoff = 4;
+};
 struct LearnerDeck {
   std::vector<std::string> archives;  ///< paths and patterns
   BadSamples bad_samples = BadSamples::refuse;
@@ -167,6 +171,7 @@ struct Deck {
   StreamDeck stream;
   ExchangeDeck exchange;
   SurrogateDeck surrogate;
+  GuardDeck guard;
   LearnerDeck learner;
   ForecastDeck forecast;
   OutputDeck output;
