@@ -40,6 +40,7 @@ int run_command(const tramontane::CommandContext& context, std::vector<char*> fo
   // PETSc takes no options from our command line, and leaves signals and errors to us.
   PetscInitializeNoArguments();
   PetscPopSignalHandler();
+  tramontane::catch_stop_signals();  // again: PETSc puts the system's handlers back
   tramontane::share_processors(MPI_COMM_WORLD);
   const int code = tramontane::run_to_common_end(context.world, [&] { return tramontane::dispatch(context); });
   PetscFinalize();

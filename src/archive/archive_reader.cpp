@@ -45,9 +45,18 @@ void read_row(hid_t data, std::int64_t k, T* to) {
 }  // namespace
 
 ArchiveReader::ArchiveReader(const std::string& path, bool accept_truncated) : path_(path) {
+  begin([&] { open_file(accept_truncated); });
+}
+
+ArchiveReader::ArchiveReader(const std::string& path, const std::function<hdf5::Handle()>& open) : path_(path) {
+  begin([&] { file_ = open(); });
+}
+
+void ArchiveReader::begin(const std::function<void()>& open) {
   const auto lock = hdf5::library_lock();
   try {
-    open(accept_truncated);
+    open();
+    read_structure();
   } catch (const hdf5::Hdf5Error& error) {
     fail(fmt::format("it is damaged or not a Tramontane archive ({}); give another file", error.what()));
   }
@@ -80,8 +89,7 @@ void ArchiveReader::open_file(bool accept_truncated) {
   }
 }
 
-void ArchiveReader::open(bool accept_truncated) {
-  open_file(accept_truncated);
+void ArchiveReader::read_structure() {
   if (!hdf5::has_attribute(file_, "format") || hdf5::read_string_attribute(file_, "format") != kArchiveFormat)
     fail("it is HDF5 but no Tramontane archive; check learner.archives");
   const auto version = hdf5::read_attribute<std::int32_t>(file_, "format_version");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@ class ArchiveReader {
   /// sample_inputs() and sample_targets() in the expected shape and units.
   /// @param accept_truncated open a file whose end is missing too: what can not be found there fails when it is read
   explicit ArchiveReader(const std::string& path, bool accept_truncated = false);
+  /// The same on a file that is opened by `open` (open_changing_file).
+  ArchiveReader(const std::string& path, const std::function<hdf5::Handle()>& open);
 
   std::int64_t size() const { return static_cast<std::int64_t>(infos_.size()); }
   const SampleInfo& info(std::int64_t k) const { return infos_.at(static_cast<std::size_t>(k)); }
@@ -46,7 +49,8 @@ class ArchiveReader {
   std::vector<double> cell_area() const { return coordinate("cell_area"); }
 
  private:
-  void open(bool accept_truncated);
+  void begin(const std::function<void()>& open);
+  void read_structure();
   void open_file(bool accept_truncated);
   void read_checksums(std::int64_t samples);
   void open_variable(const std::string& group, const Variable& what);

@@ -50,7 +50,7 @@ Handle select_rows(hid_t dataset, std::int64_t row) {
 }  // namespace
 
 ArchiveWriter::ArchiveWriter(const std::string& path, MPI_Comm solvers, const Tiling& tiling, const ArchiveMeta& meta)
-    : path_(path), tiling_(tiling), flush_every_(std::max(1, meta.flush_every)) {
+    : path_(path), tiling_(tiling), flush_every_(std::max(1, meta.flush_every)), on_change_(meta.on_change) {
   int size = 0;
   MPI_Comm_dup(solvers, &comm_);
   MPI_Comm_rank(comm_, &rank_);
@@ -73,6 +73,7 @@ ArchiveWriter::ArchiveWriter(const std::string& path, MPI_Comm solvers, const Ti
     attempt([&] { settle(); });
     agree("lay the file out");
     MPI_Bcast(&settled_bytes_, 1, MPI_INT64_T, 0, comm_);
+    tell(ArchiveChange::flushed);
   } catch (const RunError& error) {
     release();
     MPI_Comm_free(&comm_);
@@ -88,8 +89,19 @@ ArchiveWriter::~ArchiveWriter() {
     (void)file_.release();
     return;
   }
+  if (file_.open()) {
+    tell(ArchiveChange::begins);
+    release();
+    tell(ArchiveChange::ended);
+  }
   release();
   if (comm_ != MPI_COMM_NULL) MPI_Comm_free(&comm_);
+}
+
+void ArchiveWriter::tell(ArchiveChange change) {
+  if (!on_change_) return;
+  on_change_(change, settled_samples_);
+  if (change == ArchiveChange::begins) MPI_Barrier(comm_);
 }
 
 void ArchiveWriter::release() {
@@ -239,7 +251,12 @@ void ArchiveWriter::append(const SampleInfo& info, std::span<const float* const>
   write_series(series_[3], H5T_NATIVE_INT32, &info.trajectory);
   write_series(series_[4], H5T_NATIVE_INT32, &info.validation);
   write_checksums(info, payload);
-  agree(fmt::format("write sample {}", info.number));
+  try {
+    agree(fmt::format("write sample {}", info.number));
+  } catch (const RunError&) {
+    tell(ArchiveChange::ended);  // the structure on the disk is still that of the last flush
+    throw;
+  }
   ++samples_;
   if (samples_ % flush_every_ == 0) flush();
 }
@@ -353,10 +370,23 @@ void ArchiveWriter::settle() {
 
 void ArchiveWriter::flush() {
   if (failed()) throw RunError(failure_);
-  attempt([&] { hdf5::write_attribute(file_, "samples", samples_); });
-  attempt([&] { settle(); });
-  agree("flush the file");
+  change_structure("flush the file", ArchiveChange::flushed, [&] {
+    attempt([&] { hdf5::write_attribute(file_, "samples", samples_); });
+    attempt([&] { settle(); });
+  });
   MPI_Bcast(&settled_bytes_, 1, MPI_INT64_T, 0, comm_);
+}
+
+void ArchiveWriter::change_structure(const std::string& what, ArchiveChange done, const std::function<void()>& step) {
+  tell(ArchiveChange::begins);
+  step();
+  try {
+    agree(what);
+  } catch (const RunError&) {
+    tell(ArchiveChange::spoiled);
+    throw;
+  }
+  tell(done);
 }
 
 void ArchiveWriter::close() {
@@ -365,15 +395,16 @@ void ArchiveWriter::close() {
 
 void ArchiveWriter::close_file(bool complete) {
   flush();
-  // Only after the samples are safe: the flag never runs ahead of them.
-  attempt([&] { hdf5::write_attribute(file_, "complete", std::int32_t{complete}); });
-  variables_.clear();
-  series_.clear();
-  scales_.clear();
-  checksums_ = Handle();
-  transfer_ = Handle();
-  attempt([&] { file_.close("cannot close the file"); });
-  agree("close the file");
+  change_structure("close the file", complete ? ArchiveChange::completed : ArchiveChange::ended, [&] {
+    // Only after the samples are safe: the flag never runs ahead of them.
+    attempt([&] { hdf5::write_attribute(file_, "complete", std::int32_t{complete}); });
+    variables_.clear();
+    series_.clear();
+    scales_.clear();
+    checksums_ = Handle();
+    transfer_ = Handle();
+    attempt([&] { file_.close("cannot close the file"); });
+  });
 }
 
 }  // namespace tramontane

@@ -25,6 +25,16 @@
 
 namespace tramontane {
 
+/// What happens to an archive's file, for those who read it meanwhile. Between `begins` and the next word the file's
+/// structure changes; at all other times it is that of the last flush, with payload behind it that it does not speak of.
+enum class ArchiveChange {
+  begins,     ///< the structure is about to change
+  flushed,    ///< it is whole again, with more samples
+  completed,  ///< closed for good
+  ended,      ///< closed for good, or never written again, without being complete; what was flushed can be read
+  spoiled,    ///< a flush failed: the file may be damaged
+};
+
 /// What an archive says about itself.
 struct ArchiveMeta {
   double interval_seconds = 0;  ///< coupling interval that the targets are tendencies over, s
@@ -33,6 +43,9 @@ struct ArchiveMeta {
   /// Cell centres (degrees east and north) and areas (m2), (6, n, n); needed on rank 0 alone.
   std::vector<double> lon, lat, cell_area;
   int flush_every = 16;  ///< samples between flushes: what a killed run can lose
+  /// Told on every rank, in a place that is collective, with the samples that the file speaks of. No rank begins to change
+  /// the structure before all have been told.
+  std::function<void(ArchiveChange, std::int64_t samples)> on_change;
 };
 
 /// All member functions but the getters are collective over the communicator. Between two flushes only payload reaches
@@ -77,6 +90,9 @@ class ArchiveWriter {
   /// Flushes, and notes how large the file is.
   void settle();
   void close_file(bool complete);
+  void tell(ArchiveChange change);
+  /// Runs `step`, which changes the file's structure, and makes its errors common.
+  void change_structure(const std::string& what, ArchiveChange done, const std::function<void()>& step);
   /// Runs a step; an error is kept and the next steps still run, so that all ranks make the same collective calls.
   void attempt(const std::function<void()>& step);
   /// Makes an error of any rank an error of all: sets failure_ and throws.
@@ -89,6 +105,7 @@ class ArchiveWriter {
   int rank_ = 0;
   Tiling tiling_;
   int flush_every_;
+  std::function<void(ArchiveChange, std::int64_t)> on_change_;
   std::int64_t samples_ = 0;
   std::int64_t settled_samples_ = 0, settled_bytes_ = 0;  ///< at the last flush
   std::string error_, failure_;

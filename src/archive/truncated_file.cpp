@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <utility>
 #if __has_include(<H5FDdevelop.h>)
 #include <H5FDdevelop.h>  // where the drivers' structures moved to in HDF5 1.14
 #endif
@@ -24,7 +25,12 @@ struct PaddedFile {
   haddr_t end_of_addresses = 0;
   dev_t device = 0;
   ino_t inode = 0;
+  std::function<bool()> is_unchanged;  // empty: the file does not change
 };
+
+/// What the next file to be opened is to be guarded by: HDF5 hands drivers no owners of C++ objects. All calls of HDF5 are
+/// made under one lock (library_lock).
+std::function<bool()> next_guard;
 
 PaddedFile* padded(H5FD_t* file) {
   return reinterpret_cast<PaddedFile*>(file);
@@ -42,6 +48,7 @@ H5FD_t* open_padded(const char* name, unsigned flags, hid_t, haddr_t) {
   if (file->descriptor < 0 || fstat(file->descriptor, &info) != 0) return nullptr;
   file->device = info.st_dev;
   file->inode = info.st_ino;
+  file->is_unchanged = std::exchange(next_guard, nullptr);
   return &file.release()->base;
 }
 
@@ -57,7 +64,7 @@ int compare_padded(const H5FD_t* a, const H5FD_t* b) {
   return x->inode == y->inode ? 0 : x->inode < y->inode ? -1 : 1;
 }
 
-herr_t read_padded(H5FD_t* file, H5FD_mem_t, hid_t, haddr_t address, std::size_t size, void* buffer) {
+herr_t read_padded(H5FD_t* file, H5FD_mem_t kind, hid_t, haddr_t address, std::size_t size, void* buffer) {
   for (std::size_t done = 0; done < size;) {
     const ssize_t count = pread(padded(file)->descriptor, static_cast<char*>(buffer) + done, size - done,
                                 static_cast<off_t>(address + done));
@@ -69,6 +76,7 @@ herr_t read_padded(H5FD_t* file, H5FD_mem_t, hid_t, haddr_t address, std::size_t
     }
     done += static_cast<std::size_t>(count);
   }
+  if (kind != H5FD_MEM_DRAW && padded(file)->is_unchanged && !padded(file)->is_unchanged()) return -1;
   return 0;
 }
 
@@ -113,6 +121,11 @@ Handle open_truncated_file(const std::string& path) {
   const Handle access = property_list(H5P_FILE_ACCESS);
   check(H5Pset_driver(access, driver(), nullptr), "cannot choose a file driver");
   return open_file(path, H5F_ACC_RDONLY, access);
+}
+
+Handle open_changing_file(const std::string& path, std::function<bool()> is_unchanged) {
+  next_guard = std::move(is_unchanged);
+  return open_truncated_file(path);
 }
 
 }  // namespace tramontane::hdf5
