@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
@@ -20,15 +21,22 @@ Reservoir::Reservoir(ReservoirOptions options) : options_(options) {
 }
 
 bool Reservoir::add(Sample sample) {
-  if (sample.info.validation) {
-    if (validation_.size() < options_.validation_capacity)
-      validation_.push_back(std::make_unique<Sample>(std::move(sample)));
-    else
-      ++validation_dropped_;
-    return true;
-  }
+  auto owned = std::make_unique<Sample>(std::move(sample));
+  return add(owned);
+}
+
+bool Reservoir::add_validation(std::unique_ptr<Sample>& sample) {
+  if (validation_.size() < options_.validation_capacity)
+    validation_.push_back(std::move(sample));
+  else
+    ++validation_dropped_;
+  return true;
+}
+
+bool Reservoir::add(std::unique_ptr<Sample>& sample) {
+  if (sample->info.validation) return add_validation(sample);
   if (training_.size() < options_.capacity) {
-    training_.push_back({std::make_unique<Sample>(std::move(sample)), 0});
+    training_.push_back({std::move(sample), 0});
   } else {
     const std::size_t seen = training_.size() - unseen_;
     if (seen == 0) {
@@ -38,7 +46,8 @@ bool Reservoir::add(Sample sample) {
     std::size_t choice = index_at(options_.seed, RandomStream::reservoir_eviction, evicted_, seen);
     std::size_t slot = 0;
     while (training_[slot].uses == 0 || choice-- > 0) ++slot;
-    training_[slot] = {std::make_unique<Sample>(std::move(sample)), 0};
+    std::swap(training_[slot].sample, sample);
+    training_[slot].uses = 0;
     ++evicted_;
   }
   ++accepted_;
@@ -81,6 +90,50 @@ std::size_t Reservoir::bytes() const {
   for (const Entry& entry : training_) total += size(*entry.sample);
   for (const auto& sample : validation_) total += size(*sample);
   return total;
+}
+
+ReservoirState Reservoir::state() const {
+  ReservoirState state;
+  for (const Entry& entry : training_) {
+    state.training.push_back(entry.sample.get());
+    state.uses.push_back(entry.uses);
+  }
+  for (const auto& sample : validation_) state.validation.push_back(sample.get());
+  state.order.assign(order_.begin(), order_.end());
+  state.draw_counter = draw_counter_;
+  state.accepted = accepted_;
+  state.evicted = evicted_;
+  state.refused = refused_;
+  state.drawn = drawn_;
+  state.validation_dropped = validation_dropped_;
+  return state;
+}
+
+void Reservoir::restore(const ReservoirState& state) {
+  const auto size = static_cast<std::int64_t>(state.training.size());
+  if (state.training.size() > options_.capacity || state.validation.size() > options_.validation_capacity ||
+      state.uses.size() != state.training.size() || state.accepted != state.evicted + size)
+    throw RunError(fmt::format("a saved reservoir of {} training and {} held-out samples does not fit one of {} and {}",
+                               state.training.size(), state.validation.size(), options_.capacity,
+                               options_.validation_capacity));
+  for (const std::uint64_t slot : state.order)
+    if (slot >= state.training.size())
+      throw RunError(fmt::format("a saved reservoir's order names sample {} of {}", slot, state.training.size()));
+  std::vector<Entry> training;
+  std::vector<std::unique_ptr<Sample>> validation;
+  for (std::size_t k = 0; k < state.training.size(); ++k)
+    training.push_back({std::make_unique<Sample>(*state.training[k]), state.uses[k]});
+  for (const Sample* sample : state.validation) validation.push_back(std::make_unique<Sample>(*sample));
+  training_ = std::move(training);
+  validation_ = std::move(validation);
+  order_.assign(state.order.begin(), state.order.end());
+  unseen_ = static_cast<std::size_t>(std::count(state.uses.begin(), state.uses.end(), 0));
+  draw_counter_ = state.draw_counter;
+  accepted_ = state.accepted;
+  evicted_ = state.evicted;
+  refused_ = state.refused;
+  drawn_ = state.drawn;
+  validation_dropped_ = state.validation_dropped;
 }
 
 }  // namespace tramontane

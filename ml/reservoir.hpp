@@ -22,6 +22,16 @@ struct ReservoirOptions {
   std::uint64_t seed = 1;
 };
 
+/// Everything that decides what a reservoir does next.
+struct ReservoirState {
+  std::vector<const Sample*> training;  ///< in the order of the store
+  std::vector<std::int64_t> uses;       ///< draws of each of them
+  std::vector<const Sample*> validation;
+  std::vector<std::uint64_t> order;  ///< what is left of an epoch, drawn from the back (shuffled_epochs)
+  std::uint64_t draw_counter = 0;
+  std::int64_t accepted = 0, evicted = 0, refused = 0, drawn = 0, validation_dropped = 0;
+};
+
 /// Fixed capacity. A sample that has not been drawn yet is never thrown away: when the store is full, a random one
 /// among those already drawn makes room, and if there is none the newcomer is refused (back-pressure). After Melissa's
 /// reservoir (Meyer et al. 2023). Not for use by several threads at once.
@@ -33,6 +43,9 @@ class Reservoir {
   /// Stores the sample, apart if it is a validation sample; false if there is no room for it now. Validation samples
   /// beyond their capacity are counted and let go (true), since training never waits for them.
   bool add(Sample sample);
+  /// The same without a copy, for samples whose memory is used again: on true the sample has been taken, and what was
+  /// evicted for it (or a validation sample that was let go) is left in its place; null when nothing was.
+  bool add(std::unique_ptr<Sample>& sample);
   bool ready() const { return training_.size() >= options_.watermark; }
   /// `count` samples, repeatable from the seed and the order of additions. Pointers hold until the next add. Throws
   /// RunError when empty.
@@ -58,12 +71,18 @@ class Reservoir {
   }
   std::size_t bytes() const;  ///< of the samples' fields
 
+  /// What restore() needs to draw and evict the same samples from here on. The pointers hold until the next add.
+  ReservoirState state() const;
+  /// Takes copies of the state's samples. Throws RunError, and changes nothing, when it does not fit these options.
+  void restore(const ReservoirState& state);
+
  private:
   struct Entry {
     std::unique_ptr<Sample> sample;
     std::int64_t uses = 0;
   };
   void shuffle();
+  bool add_validation(std::unique_ptr<Sample>& sample);
 
   ReservoirOptions options_;
   std::vector<Entry> training_;

@@ -8,7 +8,9 @@
 
 namespace tramontane {
 
-inline constexpr std::int32_t kArchiveVersion = 1;
+inline constexpr std::int32_t kArchiveVersion = 2;
+/// Read too: as version 2 without the seal of finished archives.
+inline constexpr std::int32_t kArchiveUnsealed = 1;
 inline constexpr const char* kArchiveFormat = "tramontane archive";
 
 /// What every tile's checksum begins with, so that a sample's number, time and marks are guarded too.

@@ -9,6 +9,7 @@
 
 #include "kernels/errors.hpp"
 #include "src/archive/archive_format.hpp"
+#include "src/archive/archive_seal.hpp"
 #include "src/archive/truncated_file.hpp"
 
 namespace tramontane {
@@ -45,7 +46,16 @@ void read_row(hid_t data, std::int64_t k, T* to) {
 }  // namespace
 
 ArchiveReader::ArchiveReader(const std::string& path, bool accept_truncated) : path_(path) {
-  begin([&] { open_file(accept_truncated); });
+  bool is_sealed = false;
+  begin([&] {
+    is_sealed = check_seal();
+    open_file(accept_truncated);
+  });
+  if (is_sealed || !complete_ || version_ <= kArchiveUnsealed || truncated_) return;
+  truncated_ = true;
+  if (!accept_truncated)
+    fail("it was finished, but the seal at its end is missing: it was truncated or changed; copy it again, or set "
+         "learner.unfinished=read to take the samples that are whole");
 }
 
 ArchiveReader::ArchiveReader(const std::string& path, const std::function<hdf5::Handle()>& open) : path_(path) {
@@ -64,6 +74,20 @@ void ArchiveReader::begin(const std::function<void()>& open) {
 
 void ArchiveReader::fail(const std::string& what) const {
   throw InputError("archive " + path_ + ": " + what);
+}
+
+/// Before HDF5 sees the file, which may not survive a damaged structure. Whether there is a seal.
+bool ArchiveReader::check_seal() const {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(path_, ignored)) return false;
+  try {
+    const ArchiveSeal seal = check_archive_seal(path_);
+    if (!seal.damage.empty())
+      fail(fmt::format("it is not as it was left: {}; copy it again or give another file", seal.damage));
+    return seal.is_present;
+  } catch (const RunError& error) {
+    fail(fmt::format("{}; check the path and the rights", error.what()));
+  }
 }
 
 void ArchiveReader::open_file(bool accept_truncated) {
@@ -93,9 +117,10 @@ void ArchiveReader::read_structure() {
   if (!hdf5::has_attribute(file_, "format") || hdf5::read_string_attribute(file_, "format") != kArchiveFormat)
     fail("it is HDF5 but no Tramontane archive; check learner.archives");
   const auto version = hdf5::read_attribute<std::int32_t>(file_, "format_version");
-  if (version != kArchiveVersion)
-    fail(fmt::format("it has format version {}, this program reads version {}; use the program that wrote it", version,
-                     kArchiveVersion));
+  if (version != kArchiveVersion && version != kArchiveUnsealed)
+    fail(fmt::format("it has format version {}, this program reads versions {} and {}; use the program that wrote it",
+                     version, kArchiveUnsealed, kArchiveVersion));
+  version_ = version;
   const auto n = hdf5::read_attribute<std::int32_t>(file_, "n");
   const auto tiles_per_edge = hdf5::read_attribute<std::int32_t>(file_, "tiles_per_edge");
   if (n < 1 || tiles_per_edge < 1 || n % tiles_per_edge != 0)
@@ -105,6 +130,7 @@ void ArchiveReader::read_structure() {
   run_id_ = hdf5::read_string_attribute(file_, "run_id");
   code_version_ = hdf5::read_string_attribute(file_, "code_version");
   source_ = hdf5::read_string_attribute(file_, "source");
+  if (hdf5::has_attribute(file_, "physics")) physics_ = hdf5::read_string_attribute(file_, "physics");
   complete_ = hdf5::read_attribute<std::int32_t>(file_, "complete") == 1;
   const auto samples = hdf5::read_attribute<std::int64_t>(file_, "samples");
   if (samples < 0) fail(fmt::format("it counts {} samples; give another file", samples));
@@ -158,10 +184,9 @@ void ArchiveReader::read_infos(std::int64_t samples) {
     infos_.push_back({number[k], trajectory[k], validation[k], month[k], time[k]});
 }
 
-Sample ArchiveReader::read(std::int64_t k) const {
+void ArchiveReader::read(std::int64_t k, Sample& sample) const {
   if (k < 0 || k >= size()) throw RunError(fmt::format("archive {}: there is no sample {} of {}", path_, k, size()));
   const std::size_t cells = static_cast<std::size_t>(tiling_.cell_count()), inputs = sample_inputs().size();
-  Sample sample;
   sample.info = info(k);
   sample.n = tiling_.n;
   sample.input.resize(inputs * cells);
@@ -182,7 +207,6 @@ Sample ArchiveReader::read(std::int64_t k) const {
   };
   check_finite(sample.input, sample_inputs());
   check_finite(sample.target, sample_targets());
-  return sample;
 }
 
 void ArchiveReader::check_tiles(std::int64_t k, const Sample& sample) const {

@@ -16,7 +16,7 @@ namespace tramontane {
 /// it holds HDF5's lock (hdf5::library_lock).
 class ArchiveReader {
  public:
-  /// Checks that the file exists, is HDF5 and whole, is an archive of this version, and holds every variable of
+  /// Checks that the file exists, is HDF5, whole and, when it was finished, as it was left (archive_seal.hpp), is an archive of this version, and holds every variable of
   /// sample_inputs() and sample_targets() in the expected shape and units.
   /// @param accept_truncated open a file whose end is missing too: what can not be found there fails when it is read
   explicit ArchiveReader(const std::string& path, bool accept_truncated = false);
@@ -26,7 +26,13 @@ class ArchiveReader {
   std::int64_t size() const { return static_cast<std::int64_t>(infos_.size()); }
   const SampleInfo& info(std::int64_t k) const { return infos_.at(static_cast<std::size_t>(k)); }
   /// Reads sample k in [0, size()). Throws InputError when its checksum does not match or it holds NaN or infinity.
-  Sample read(std::int64_t k) const;
+  Sample read(std::int64_t k) const {
+    Sample sample;
+    read(k, sample);
+    return sample;
+  }
+  /// The same into a sample whose memory is used again.
+  void read(std::int64_t k, Sample& into) const;
   /// Reads every sample once, as read() does.
   void verify() const;
 
@@ -37,6 +43,8 @@ class ArchiveReader {
   const std::string& run_id() const { return run_id_; }
   const std::string& code_version() const { return code_version_; }
   const std::string& source() const { return source_; }
+  /// Of the coarse solver that taught, lines "key = value"; empty where the archive does not say.
+  const std::string& physics() const { return physics_; }
   /// False when the writing run ended early: then size() counts the samples of its last flush.
   bool complete() const { return complete_ && !truncated_; }
   /// Whether the end of the file is missing.
@@ -51,6 +59,7 @@ class ArchiveReader {
  private:
   void begin(const std::function<void()>& open);
   void read_structure();
+  bool check_seal() const;
   void open_file(bool accept_truncated);
   void read_checksums(std::int64_t samples);
   void open_variable(const std::string& group, const Variable& what);
@@ -62,7 +71,8 @@ class ArchiveReader {
   std::string path_;
   Tiling tiling_;
   double interval_seconds_ = 0;
-  std::string run_id_, code_version_, source_;
+  std::string run_id_, code_version_, source_, physics_;
+  std::int32_t version_ = 0;
   bool complete_ = false, truncated_ = false;
   std::vector<SampleInfo> infos_;
   hdf5::Handle file_;

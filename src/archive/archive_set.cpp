@@ -165,12 +165,11 @@ bool ArchiveSet::check_samples(MPI_Comm comm, const std::function<void(const Sam
   return true;
 }
 
-Sample ArchiveSet::read(std::int64_t number) const {
+void ArchiveSet::read(std::int64_t number, Sample& into) const {
   const Entry& e = entries_.at(static_cast<std::size_t>(number));
-  Sample sample = archives_[e.archive]->read(e.row);
-  sample.info.number = number;
-  sample.info.validation = e.is_held_out ? 1 : 0;
-  return sample;
+  archives_[e.archive]->read(e.row, into);
+  into.info.number = number;
+  into.info.validation = e.is_held_out ? 1 : 0;
 }
 
 std::uint64_t ArchiveSet::fingerprint() const {

@@ -60,12 +60,22 @@ class ArchiveSet {
   const std::set<int>& training_months() const { return training_months_; }
   const std::set<int>& held_out_months() const { return held_out_months_; }
   const ArchiveFindings& findings() const { return findings_; }
+  /// What identifies a sample, in its archive's own numbering, and that archive's place in archives().
+  const SampleInfo& info(std::int64_t number) const { return info(entries_.at(static_cast<std::size_t>(number))); }
+  int archive_of(std::int64_t number) const { return entries_.at(static_cast<std::size_t>(number)).archive; }
+  const std::vector<std::unique_ptr<ArchiveReader>>& archives() const { return archives_; }
   /// Depends on every sample's contents, on their order and on which are held out.
   std::uint64_t fingerprint() const;
 
   /// Reads a sample; `number` and `validation` are those of this list. May be called from any thread. Throws InputError
   /// as ArchiveReader does.
-  Sample read(std::int64_t number) const;
+  Sample read(std::int64_t number) const {
+    Sample sample;
+    read(number, sample);
+    return sample;
+  }
+  /// The same into a sample whose memory is used again.
+  void read(std::int64_t number, Sample& into) const;
 
  private:
   struct Entry {

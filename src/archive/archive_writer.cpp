@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "src/archive/archive_format.hpp"
+#include "src/archive/archive_reader.hpp"
+#include "src/archive/archive_seal.hpp"
 #include "src/archive/disk_room.hpp"
 
 namespace tramontane {
@@ -64,12 +66,22 @@ ArchiveWriter::ArchiveWriter(const std::string& path, MPI_Comm solvers, const Ti
     if (rank_ == 0 && (meta.lon.size() != cells || meta.lat.size() != cells || meta.cell_area.size() != cells))
       throw RunError(fmt::format("lon, lat and cell_area need {} values each", cells));
   });
+  bool is_unreadable = false;
   try {
     agree("prepare the file");
-    attempt([&] { create(path, meta); });
-    agree("create the file");
-    attempt([&] { create_coordinates(meta); });
-    attempt([&] { create_series(); });
+    if (meta.keep_samples) {
+      is_unreadable = true;
+      attempt([&] { check_kept(meta); });
+      agree("go on with the file");
+      attempt([&] { reopen(*meta.keep_samples); });
+      agree("go on with the file");
+      is_unreadable = false;
+    } else {
+      attempt([&] { create(path, meta); });
+      agree("create the file");
+      attempt([&] { create_coordinates(meta); });
+      attempt([&] { create_series(); });
+    }
     attempt([&] { settle(); });
     agree("lay the file out");
     MPI_Bcast(&settled_bytes_, 1, MPI_INT64_T, 0, comm_);
@@ -77,6 +89,7 @@ ArchiveWriter::ArchiveWriter(const std::string& path, MPI_Comm solvers, const Ti
   } catch (const RunError& error) {
     release();
     MPI_Comm_free(&comm_);
+    if (is_unreadable) throw ArchiveUnreadable(error.what());
     throw InputError(error.what());
   }
 }
@@ -151,8 +164,55 @@ void ArchiveWriter::create(const std::string& path, const ArchiveMeta& meta) {
   hdf5::write_attribute(file_, "code_version", meta.code_version);
   hdf5::write_attribute(file_, "run_id", meta.run_id);
   hdf5::write_attribute(file_, "source", meta.source);
+  if (!meta.physics.empty()) hdf5::write_attribute(file_, "physics", meta.physics);
   hdf5::write_attribute(file_, "samples", std::int64_t{0});
   hdf5::write_attribute(file_, "complete", std::int32_t{0});
+}
+
+/// Looks before anything is changed, on one rank, by the reader's eyes: it takes damaged files.
+void ArchiveWriter::check_kept(const ArchiveMeta& meta) {
+  if (rank_ != 0) return;
+  try {
+    const ArchiveReader before(path_, true);
+    if (before.n() != tiling_.n || before.tiles_per_edge() != tiling_.tiles_per_edge ||
+        before.interval_seconds() != meta.interval_seconds)
+      throw RunError(fmt::format("it holds C{} in {} tiles per edge every {} s, this run makes C{} in {} every {} s",
+                                 before.n(), before.tiles_per_edge(), before.interval_seconds(), tiling_.n,
+                                 tiling_.tiles_per_edge, meta.interval_seconds));
+    if (before.size() < *meta.keep_samples || *meta.keep_samples < 0)
+      throw RunError(fmt::format("it holds {} samples where {} are to be kept", before.size(), *meta.keep_samples));
+  } catch (const InputError& error) {
+    throw RunError(error.what());
+  }
+  // Bytes behind HDF5's end of the file would be taken for a seal again.
+  std::error_code problem;
+  if (const ArchiveSeal seal = check_archive_seal(path_); seal.is_present)
+    std::filesystem::resize_file(path_, seal.body, problem);
+  if (problem) throw RunError(fmt::format("its seal cannot be taken off ({})", problem.message()));
+}
+
+void ArchiveWriter::reopen(std::int64_t kept) {
+  const Handle access = file_access(comm_);
+  file_ = hdf5::open_file(path_, H5F_ACC_RDWR, access);
+  transfer_ = hdf5::property_list(H5P_DATASET_XFER);
+  hdf5::check(H5Pset_dxpl_mpio(transfer_, H5FD_MPIO_COLLECTIVE), "cannot make HDF5's writes collective");
+  hdf5::write_attribute(file_, "complete", std::int32_t{0});
+  hdf5::write_attribute(file_, "samples", kept);
+  hdf5::write_attribute(file_, "format_version", kArchiveVersion);
+  auto cut = [&](const std::string& name) {
+    Handle data = hdf5::open_dataset(file_, name);
+    std::vector<hsize_t> dims = hdf5::dimensions(data);
+    dims[0] = static_cast<hsize_t>(kept);
+    hdf5::check(H5Dset_extent(data, dims.data()), "cannot shorten " + name);
+    return data;
+  };
+  scales_.push_back(cut("sample"));
+  for (const char* name : {"panel", "j", "i", "tile"}) scales_.push_back(hdf5::open_dataset(file_, name));
+  for (const Variable& what : sample_inputs()) variables_.push_back(cut("input/" + what.name));
+  for (const Variable& what : sample_targets()) variables_.push_back(cut("target/" + what.name));
+  for (const char* name : {"number", "time", "month", "trajectory", "validation"}) series_.push_back(cut(name));
+  checksums_ = cut("checksum");
+  samples_ = kept;
 }
 
 void ArchiveWriter::create_coordinates(const ArchiveMeta& meta) {
@@ -404,6 +464,9 @@ void ArchiveWriter::close_file(bool complete) {
     checksums_ = Handle();
     transfer_ = Handle();
     attempt([&] { file_.close("cannot close the file"); });
+    // The file must be closed on all ranks before one reads it.
+    MPI_Barrier(comm_);
+    if (complete && rank_ == 0 && error_.empty()) attempt([&] { seal_archive(path_, payload_runs(path_)); });
   });
 }
 

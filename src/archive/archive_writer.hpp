@@ -1,7 +1,8 @@
 /// Writes samples into one HDF5 file that all solver ranks share; opens as netCDF-4 (h5py, xarray).
 ///
 ///   /                     attributes: Conventions, format, format_version, n, tiles_per_edge, interval_seconds,
-///                         code_version, run_id, source, samples (as of the last flush), complete (1 once closed)
+///                         code_version, run_id, source, physics (of the coarse solver, lines "key = value"), samples
+///                         (as of the last flush), complete (1 once closed)
 ///   /input/<name>         float (sample, panel, j, i), attributes units and long_name; /target/<name> the same
 ///   /number, /time, /month, /trajectory, /validation    (sample)
 ///   /checksum             uint64 (sample, tile): XXH3 of number, trajectory, validation, month (int64), time
@@ -15,10 +16,12 @@
 #include <cstdint>
 #include <exception>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "kernels/errors.hpp"
 #include "kernels/sample.hpp"
 #include "kernels/tiling.hpp"
 #include "src/hdf5_handles.hpp"
@@ -40,19 +43,29 @@ struct ArchiveMeta {
   double interval_seconds = 0;  ///< coupling interval that the targets are tendencies over, s
   std::string code_version, run_id;
   std::string source;  ///< what the samples were made from, for people
+  std::string physics;  ///< what decides the coarse solver's result, lines "key = value"
   /// Cell centres (degrees east and north) and areas (m2), (6, n, n); needed on rank 0 alone.
   std::vector<double> lon, lat, cell_area;
+  /// Not to create the file but to go on with the one that is there, behind its first so many samples; what lies behind
+  /// them is cut off.
+  std::optional<std::int64_t> keep_samples;
   int flush_every = 16;  ///< samples between flushes: what a killed run can lose
   /// Told on every rank, in a place that is collective, with the samples that the file speaks of. No rank begins to change
   /// the structure before all have been told.
   std::function<void(ArchiveChange, std::int64_t samples)> on_change;
 };
 
+/// An archive that was to be gone on with is damaged, or is not what it should be.
+struct ArchiveUnreadable : InputError {
+  using InputError::InputError;
+};
+
 /// All member functions but the getters are collective over the communicator. Between two flushes only payload reaches
 /// the disk, no metadata, so that a killed run leaves the archive as of its last flush.
 class ArchiveWriter {
  public:
-  /// Creates or replaces `path`. Throws InputError on all ranks when that fails or a size is wrong.
+  /// Creates or replaces `path`, or goes on with it (ArchiveMeta::keep_samples). Throws InputError on all ranks when that
+  /// fails or a size is wrong; ArchiveUnreadable, leaving the file as it is, when it holds no such samples.
   ArchiveWriter(const std::string& path, MPI_Comm solvers, const Tiling& tiling, const ArchiveMeta& meta);
   ArchiveWriter(const ArchiveWriter&) = delete;
   ArchiveWriter& operator=(const ArchiveWriter&) = delete;
@@ -68,7 +81,7 @@ class ArchiveWriter {
   void append(const SampleInfo& info, std::span<const float* const> payload);
   /// Makes all that was appended safe against a kill.
   void flush();
-  /// Flushes, sets the complete flag and closes; does nothing after a failure that append() has told. Throws RunError
+  /// Flushes, sets the complete flag, closes and seals the file (archive_seal.hpp); does nothing after a failure that append() has told. Throws RunError
   /// on all ranks when closing itself fails.
   void close();
 
@@ -79,6 +92,8 @@ class ArchiveWriter {
 
  private:
   void create(const std::string& path, const ArchiveMeta& meta);
+  void check_kept(const ArchiveMeta& meta);
+  void reopen(std::int64_t kept);
   void create_coordinates(const ArchiveMeta& meta);
   void create_series();
   hdf5::Handle create_growing(hid_t where, const std::string& name, hid_t type, std::vector<hsize_t> row,

@@ -50,12 +50,13 @@ std::vector<double> FallbackTally::take_map() {
   return map;
 }
 
-FallbackTally::Causes FallbackTally::causes(MPI_Comm comm) const {
-  std::int64_t counts[2] = {input_, output_};
+FallbackTally::Shares FallbackTally::since(const FallbackTally& before, MPI_Comm comm) const {
+  std::int64_t counts[2] = {input_ - before.input_, output_ - before.output_};
   MPI_Allreduce(MPI_IN_PLACE, counts, 2, MPI_INT64_T, MPI_SUM, comm);
-  const double all = static_cast<double>(calls_) * static_cast<double>(cells_);
-  if (calls_ == 0) return {};
-  return {static_cast<double>(counts[0]) / all, static_cast<double>(counts[1]) / all, broken_};
+  const double all = static_cast<double>(calls_ - before.calls_) * static_cast<double>(cells_);
+  if (!(all > 0)) return {};
+  return {(lost_ - before.lost_) / all, static_cast<double>(counts[0]) / all, static_cast<double>(counts[1]) / all,
+          broken_ - before.broken_};
 }
 
 }  // namespace tramontane

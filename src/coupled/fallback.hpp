@@ -34,14 +34,14 @@ class FallbackTally {
   /// Means of 1 - w on owned cells since this was last asked for. Empty if there was no call.
   std::vector<double> take_map();
 
-  /// Cell-calls whose inputs, or whose outputs, were foreign, as shares of all; calls that a value that is not finite
-  /// disarmed altogether.
-  struct Causes {
-    double input = 0, output = 0;
+  /// Sum of one less the weight, and cell-calls whose inputs, or whose outputs, were foreign, as shares of all cell-calls;
+  /// calls that a value that is not finite disarmed altogether.
+  struct Shares {
+    double lost = 0, input = 0, output = 0;
     std::int64_t broken_calls = 0;
   };
-  /// Collective.
-  Causes causes(MPI_Comm comm) const;
+  /// Of the calls since this one was `before`. Collective.
+  Shares since(const FallbackTally& before, MPI_Comm comm) const;
 
  private:
   std::int64_t cells_ = 0, calls_ = 0, map_calls_ = 0, broken_ = 0, input_ = 0, output_ = 0;

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/wait_scope.hpp"
 #include "physics/diagnostics.hpp"
 #include "src/program/progress.hpp"
 #include "src/program/signals.hpp"
@@ -133,6 +134,7 @@ bool Forecast::run_hybrid(const Correction& correction, bool show_progress,
         }
         coarse.solver().set_forcing({});
         hybrid_seconds_ += MPI_Wtime() - began;
+        sign_of_life("forecast-lead", start * (leads - 1) + lead);
         progress.update(static_cast<double>(start) * (leads - 1) + lead);
       }
       fields_["hybrid"][start].push_back(current(coarse, coarse.fields()));
@@ -149,6 +151,15 @@ double Forecast::mean_fallback(int start, int lead) const {
   const Grid& grid = solvers_.coarse().grid();
   const auto sums = integrate(grid, solvers_.comm(), 1, [&](std::size_t k, double, double* sum) { sum[0] += map[k]; });
   return sums[0] / grid.tiling().cell_count();
+}
+
+void Forecast::hybrid_is_coarse() {
+  fields_["hybrid"] = fields_.at("coarse");
+  fallback_.clear();
+  for (const auto& start : fields_["hybrid"]) {
+    auto& maps = fallback_.emplace_back();
+    for (const ForecastFields& lead : start) maps.emplace_back(lead.depth.size(), maps.empty() ? 0.0 : 1.0);
+  }
 }
 
 Scores Forecast::rmse(const std::vector<int>& starts) const {

@@ -37,6 +37,9 @@ class Forecast {
   bool run_hybrid(const Correction& correction, bool show_progress,
                   const std::function<std::vector<double>()>& take_fallback = {});
 
+  /// The hybrid without a correction: the coarse solver's own forecasts. Needs no run.
+  void hybrid_is_coarse();
+
   /// Fields of a system ("fine", "coarse", "hybrid", "persistence") by start and lead.
   const ForecastFields& at(const std::string& system, int start, int lead) const;
   std::vector<std::string> systems() const;

@@ -38,22 +38,6 @@ void write_forecasts(const Deck& deck, const std::string& command, SolverPair& s
       }
 }
 
-void report_guard(MPI_Comm comm, HybridCorrection& correction) {
-  const double clamped = correction.clamped_fraction();
-  const FallbackTally::Causes causes = correction.fallback().causes(comm);
-  int rank = 0;
-  MPI_Comm_rank(comm, &rank);
-  if (rank != 0) return;
-  spdlog::info("{:.2e} of the corrections met their bounds", clamped);
-  if (!correction.is_guarded()) return;
-  const auto percent = [](double share) { return fmt::format("{:.2g} %", 100 * share); };
-  spdlog::info("guard: physics alone in {} of cells and intervals (inputs foreign in {}, outputs in {})",
-               percent(correction.fallback_fraction()), percent(causes.input), percent(causes.output));
-  if (causes.broken_calls > 0)
-    spdlog::error("guard: {} calls of the network met weights or a state that are not finite: physics alone ran everywhere",
-                  causes.broken_calls);
-}
-
 ForecastSummary report_scores(SolverPair& solvers, const Forecast& forecast, MetricsWriter* metrics) {
   const ForecastSummary scores = forecast.scores();
   const std::vector<std::string> starts = forecast.start_names();

@@ -2,16 +2,12 @@
 #pragma once
 
 #include "src/coupled/forecast.hpp"
-#include "src/coupled/hybrid.hpp"
 #include "src/output/metrics.hpp"
 
 namespace tramontane {
 
 /// Writes <output.dir>/forecast.nc. Collective over the solver ranks.
 void write_forecasts(const Deck& deck, const std::string& command, SolverPair& solvers, const Forecast& forecast);
-
-/// Logs how often the corrections met their bounds, and where the guard left them out. Collective over the solver ranks.
-void report_guard(MPI_Comm solvers, HybridCorrection& correction);
 
 /// Scores, one metrics line a start and, guarded, one a lead, and a table in the log. Collective over the solver ranks; `metrics` on the first.
 ForecastSummary report_scores(SolverPair& solvers, const Forecast& forecast, MetricsWriter* metrics);

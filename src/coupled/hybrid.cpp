@@ -1,5 +1,6 @@
 #include "src/coupled/hybrid.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <cmath>
@@ -102,10 +103,24 @@ double HybridCorrection::clamped_fraction() const {
   return sums[1] > 0 ? sums[0] / sums[1] : 0.0;
 }
 
-bool run_hybrid(Forecast& forecast, HybridCorrection& correction, bool show_progress) {
+bool run_hybrid_forecasts(Forecast& forecast, HybridCorrection& correction, bool show_progress) {
+  const FallbackTally before = correction.fallback();  // shadow and live runs may have gone before
   std::function<std::vector<double>()> take_fallback;
   if (correction.is_guarded()) take_fallback = [&] { return correction.fallback().take_map(); };
-  return forecast.run_hybrid([&](const CellFields& coarse) { return correction(coarse); }, show_progress, take_fallback);
+  const bool whole = forecast.run_hybrid([&](const CellFields& coarse) { return correction(coarse); }, show_progress,
+                                         take_fallback);
+  if (!correction.is_guarded()) return whole;
+  const FallbackTally::Shares shares = correction.fallback().since(before, correction.comm());
+  int rank = 0;
+  MPI_Comm_rank(correction.comm(), &rank);
+  if (rank != 0) return whole;
+  const auto percent = [](double share) { return fmt::format("{:.2g} %", 100 * share); };
+  spdlog::info("guard: physics alone in {} of cells and intervals (inputs foreign in {}, outputs in {})",
+               percent(shares.lost), percent(shares.input), percent(shares.output));
+  if (shares.broken_calls > 0)
+    spdlog::error("guard: {} calls of the network met weights or a state that are not finite: physics alone ran everywhere",
+                  shares.broken_calls);
+  return whole;
 }
 
 }  // namespace tramontane

@@ -21,6 +21,7 @@ class HybridCorrection {
   /// Correction tendency for the coarse solver's fields. Of a guarded hybrid it is finite whatever the fields are.
   CellFields operator()(const CellFields& coarse);
 
+  MPI_Comm comm() const { return solvers_.comm(); }
   bool is_guarded() const { return guard_ != nullptr; }
   /// Share of the cells in which physics alone ran, in the last call and in all since this was made: the sum of one less
   /// the guard's weight. The same on every rank, without a message. Zero without a guard.
@@ -45,9 +46,9 @@ class HybridCorrection {
   double clamped_ = 0, values_ = 0;
 };
 
-/// The forecasts of the coarse solver with this correction, and the maps of what its guard left out. Collective; returns
-/// as Forecast::run_hybrid does.
-bool run_hybrid(Forecast& forecast, HybridCorrection& correction, bool show_progress);
+/// The forecasts of the coarse solver with this correction, and the maps of what its guard left out, which is also
+/// logged. Collective; returns and throws as Forecast::run_hybrid does.
+bool run_hybrid_forecasts(Forecast& forecast, HybridCorrection& correction, bool show_progress);
 
 /// Throws InputError, in one sentence, unless the model is for the deck's grid, interval and variables.
 void require_fitting_model(const Deck& deck, const Model& model);

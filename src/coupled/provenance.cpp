@@ -31,7 +31,7 @@ std::string training_provenance(const Deck& deck, const std::string& command) {
 
 void share_learner_summary(const CommandContext& context, Summary& summary, double idle_seconds) {
   // As doubles, which hold every count below 2^53 exactly.
-  std::array<double, 11> figures{};
+  std::array<double, 17> figures{};
   if (summary.learner) {
     const LearnerSummary& s = *summary.learner;
     figures = {static_cast<double>(s.parameters),
@@ -44,7 +44,13 @@ void share_learner_summary(const CommandContext& context, Summary& summary, doub
                s.validation_loss.value_or(0),
                s.validation_loss ? 1.0 : 0.0,
                static_cast<double>(s.weights_version),
-               idle_seconds};
+               idle_seconds,
+               static_cast<double>(s.reservoir_bytes),
+               static_cast<double>(s.receive_bytes),
+               s.peer_wait_seconds,
+               s.drift.value_or(0),
+               s.drift ? 1.0 : 0.0,
+               static_cast<double>(s.drift_step)};
   }
   MPI_Bcast(figures.data(), static_cast<int>(figures.size()), MPI_DOUBLE, context.ranks.first_learner(), context.world);
   LearnerSummary s;
@@ -57,6 +63,11 @@ void share_learner_summary(const CommandContext& context, Summary& summary, doub
   s.loss_last = figures[6];
   if (figures[8] > 0) s.validation_loss = figures[7];
   s.weights_version = static_cast<int>(figures[9]);
+  s.reservoir_bytes = static_cast<std::int64_t>(figures[11]);
+  s.receive_bytes = static_cast<std::int64_t>(figures[12]);
+  s.peer_wait_seconds = figures[13];
+  if (figures[15] > 0) s.drift = figures[14];
+  s.drift_step = static_cast<std::int64_t>(figures[16]);
   summary.learner = s;
   if (summary.stream) summary.stream->learner_idle_seconds = figures[10];
 }

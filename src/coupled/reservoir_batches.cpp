@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
+#include <new>
 #include <thread>
+#include <utility>
 
 #include "src/coupled/learning.hpp"
 #include "src/program/progress.hpp"
@@ -28,6 +31,11 @@ int size_of(MPI_Comm comm) {
   return size;
 }
 
+/// Of a grid with that many areas.
+int panel_cells(const std::vector<double>& area) {
+  return static_cast<int>(std::lround(std::sqrt(static_cast<double>(area.size()) / kPanels)));
+}
+
 }  // namespace
 
 ReservoirBatches::ReservoirBatches(const Deck& deck, SampleSource& source, std::int64_t steps, std::int64_t training,
@@ -45,14 +53,52 @@ ReservoirBatches::ReservoirBatches(const Deck& deck, SampleSource& source, std::
       rank_(rank_in(learners)),
       learner_count_(size_of(learners)),
       local_batch_(static_cast<std::size_t>(deck.learner.batch / learner_count_)),
-      reservoir_(reservoir_options()),
-      statistics_(cell_positions(deck.surrogate.coarse_n)) {}
+      reservoir_options_(reservoir_options()),
+      reservoir_(reservoir_options_),
+      waiting_capacity_(static_cast<std::size_t>(std::min<std::int64_t>(deck.learner.reservoir, share()))),
+      pool_size_(pool_size()),
+      statistics_(cell_positions(panel_cells(area_))) {
+  take_memory();
+}
+
+/// Samples of the whole run that can come to this learner: every learner_count_-th.
+std::int64_t ReservoirBatches::share() const {
+  return std::max<std::int64_t>(1, (training_ + validation_ + learner_count_ - 1) / learner_count_);
+}
+
+std::size_t ReservoirBatches::pool_size() const {
+  const std::size_t places = reservoir_options_.capacity + reservoir_options_.validation_capacity + waiting_capacity_;
+  return std::min(places, static_cast<std::size_t>(share())) + 1;  // and the one at hand
+}
+
+std::size_t ReservoirBatches::sample_bytes() const {
+  return area_.size() * (sample_inputs().size() + sample_targets().size()) * sizeof(float);
+}
+
+/// All at once, zeros written: a machine that has not got it says so now and not in the middle of the run.
+void ReservoirBatches::take_memory() {
+  free_.reserve(pool_size_);
+  try {
+    while (free_.size() < pool_size_) {
+      free_.push_back(std::make_unique<Sample>());
+      free_.back()->input.resize(area_.size() * sample_inputs().size());
+      free_.back()->target.resize(area_.size() * sample_targets().size());
+    }
+  } catch (const std::bad_alloc&) {
+    throw RunError(fmt::format("learner {} cannot hold {} samples of {} bytes: lower learner.reservoir", rank_,
+                               pool_size_, sample_bytes()));
+  }
+  moments_.reserve(pool_size_);
+  deliveries_.reserve(static_cast<std::size_t>(share()));
+}
 
 ReservoirOptions ReservoirBatches::reservoir_options() const {
   ReservoirOptions options;
-  options.capacity = static_cast<std::size_t>(deck_.learner.reservoir);
-  options.validation_capacity = static_cast<std::size_t>(std::max<std::int64_t>(validation_, 1));
   options.watermark = static_cast<std::size_t>(std::max(1, deck_.learner.watermark / learner_count_));
+  // Room for more samples than can come would stay empty.
+  options.capacity = std::max(options.watermark, static_cast<std::size_t>(std::min<std::int64_t>(
+                                                     deck_.learner.reservoir, share())));
+  options.validation_capacity = static_cast<std::size_t>(std::clamp<std::int64_t>(validation_, 1, share()));
   options.seed = static_cast<std::uint64_t>(deck_.learner.seed) + static_cast<std::uint64_t>(rank_);
   return options;
 }
@@ -67,27 +113,43 @@ std::int64_t ReservoirBatches::admitted_at(std::int64_t step) const {
 
 /// Moves whatever the source has at hand into the waiting list, so that a solver is not held up by our schedule.
 void ReservoirBatches::take_in() {
-  while (static_cast<std::int64_t>(waiting_.size()) < deck_.learner.reservoir) {
-    std::optional<Sample> sample = source_.poll();
-    if (!sample) break;
-    waiting_.push_back(std::move(*sample));
+  while (waiting_.size() < waiting_capacity_ && !free_.empty()) {
+    if (!source_.poll(*free_.back())) break;
+    arrived();
   }
 }
 
 /// One more sample into the waiting list, waiting for it; false at the end of the source.
 bool ReservoirBatches::wait_for_one() {
-  std::optional<Sample> sample = source_.wait();
-  if (!sample) return false;
-  waiting_.push_back(std::move(*sample));
+  if (free_.empty())
+    throw RunError(fmt::format("learner {} has no room for more than the {} samples that were announced", rank_,
+                               training_ + validation_));
+  if (!source_.wait(*free_.back())) return false;
+  arrived();
   return true;
 }
 
-/// Moves the first waiting sample into the reservoir; false if that has no room.
-bool ReservoirBatches::place_first() {
-  const Sample& sample = waiting_.front();
-  if (!reservoir_.add(sample)) return false;
-  if (!sample.info.validation) statistics_.add(sample);
+/// The last free sample has been filled by the source.
+void ReservoirBatches::arrived() {
+  waiting_.push_back(std::move(free_.back()));
+  free_.pop_back();
+  const Sample& sample = *waiting_.back();
+  if (!drift_told_ || sample.info.validation) return;
+  const ChannelMoments moments(sample, area_);
+  arrived_moments_.merge(moments);
+  moments_[&sample] = moments;
+}
+
+/// The first waiting sample into the reservoir; false if there is no room now.
+bool ReservoirBatches::admit_front() {
+  const std::int64_t number = waiting_.front()->info.number;
+  next_number_ = number + 1;
+  const Sample* sample = waiting_.front().get();  // stays where it is if it is stored
+  if (!reservoir_.add(waiting_.front())) return false;  // full of unseen samples: the next steps make room
+  if (!sample->info.validation) statistics_.add(*sample);
+  if (waiting_.front()) free_.push_back(std::move(waiting_.front()));
   waiting_.pop_front();
+  deliveries_.push_back({number, step_});
   return true;
 }
 
@@ -100,7 +162,10 @@ void ReservoirBatches::meet_other_learners() {
   const double began = MPI_Wtime();
   for (int done = 0;;) {
     MPI_Test(&request, &done, MPI_STATUS_IGNORE);
-    if (done) return;
+    if (done) {
+      peer_wait_seconds_ += MPI_Wtime() - began;
+      return;
+    }
     take_in();
     if (MPI_Wtime() - began > deck_.stream.deadline)
       throw RunError(fmt::format("learner {} waited {:g} s for the samples of the other learners", rank_,
@@ -123,28 +188,54 @@ void ReservoirBatches::agree_on_end() {
 void ReservoirBatches::admit(std::int64_t limit) {
   take_in();
   while (true) {
-    while (!waiting_.empty() && waiting_.front().info.number < limit) {
-      next_number_ = waiting_.front().info.number + 1;
-      if (!place_first()) return;  // full of unseen samples: the next steps make room
-    }
+    while (!waiting_.empty() && waiting_.front()->info.number < limit)
+      if (!admit_front()) return;
     // The next sample's number tells that all below the limit have been here; so does the end of the source.
     if (!deck_.learner.deterministic || !waiting_.empty() || next_number_ >= limit || source_.ended()) return;
     if (!wait_for_one()) return;
   }
 }
 
-void ReservoirBatches::prepare() {
-  Progress progress("filling the reservoir", static_cast<double>(reservoir_options().watermark), "samples",
+/// Lets the recorded samples of the steps up to this one in, and leaves out those between them that are not recorded.
+void ReservoirBatches::admit_recorded() {
+  for (; recorded_ < record_.size() && record_[recorded_].step <= step_; ++recorded_) {
+    const std::int64_t due = record_[recorded_].number;
+    while (true) {
+      if (waiting_.empty() && !wait_for_one())
+        throw RunError(fmt::format("the recorded training took sample {}, which is not there: give the archive of that "
+                                   "run",
+                                   due));
+      if (waiting_.front()->info.number >= due) break;
+      free_.push_back(std::move(waiting_.front()));
+      waiting_.pop_front();
+    }
+    if (waiting_.front()->info.number != due || !admit_front())
+      throw RunError(fmt::format("the recorded training took sample {} before step {}, which cannot be repeated here: "
+                                 "give the archive and the settings of that run",
+                                 due, step_));
+  }
+}
+
+/// Until the watermark is reached, or nothing more comes.
+void ReservoirBatches::fill() {
+  Progress progress("filling the reservoir", static_cast<double>(reservoir_options_.watermark), "samples",
                     show_progress_);
   while (!reservoir_.ready()) {
     take_in();
     if (waiting_.empty() && !wait_for_one()) break;
-    const std::int64_t next = waiting_.front().info.number + 1;
-    if (!place_first()) break;  // full: as ready as it will be
-    next_number_ = next;
+    if (!admit_front()) break;  // full: as ready as it will be
     progress.update(static_cast<double>(reservoir_.size()));
   }
   start_number_ = next_number_;
+  is_filled_ = true;
+}
+
+void ReservoirBatches::prepare() {
+  recorded_ = deliveries_.size();  // a restored past is in already
+  if (replays_)
+    admit_recorded();
+  else if (!is_filled_)
+    fill();
   meet_other_learners();
   long least = static_cast<long>(reservoir_.size());
   MPI_Allreduce(MPI_IN_PLACE, &least, 1, MPI_LONG, MPI_MIN, learners_);
@@ -169,7 +260,8 @@ TrainingDistribution ReservoirBatches::distribution() {
 }
 
 std::vector<const Sample*> ReservoirBatches::batch(std::int64_t step) {
-  admit(admitted_at(step));
+  step_ = step;
+  replays_ ? admit_recorded() : admit(admitted_at(step));
   meet_other_learners();
   agree_on_end();
   return reservoir_.draw(local_batch_);
@@ -177,15 +269,88 @@ std::vector<const Sample*> ReservoirBatches::batch(std::int64_t step) {
 
 void ReservoirBatches::skip(std::int64_t step) {
   // From an archive the same samples come again, so the reservoir's past can be gone through without training.
+  if (restored_) return;
   for (std::int64_t k = 1; k <= step; ++k) batch(k);
 }
 
 ValidationReport ReservoirBatches::validate(Trainer& trainer) {
+  look_at_drift(trainer.normaliser());
   std::vector<const Sample*> held_out;
   for (const auto& sample : reservoir_.validation()) held_out.push_back(sample.get());
   long count = static_cast<long>(held_out.size());
   MPI_Allreduce(MPI_IN_PLACE, &count, 1, MPI_LONG, MPI_SUM, learners_);
   return count == 0 ? ValidationReport{} : trainer.validate(held_out);
+}
+
+/// Every sample counts where it arrives, so that the sums do not depend on when a learner looked.
+void ReservoirBatches::look_at_drift(const Normaliser& normaliser) {
+  if (!drift_told_) return;
+  const ChannelMoments now = std::exchange(arrived_moments_, {}).reduced(learners_);
+  ChannelMoments stored;
+  for (const Sample* sample : reservoir_.samples()) {
+    auto place = moments_.find(sample);
+    if (place == moments_.end()) place = moments_.emplace(sample, ChannelMoments(*sample, area_)).first;
+    stored.merge(place->second);
+  }
+  stored = stored.reduced(learners_);
+  // What came before the first step made the normaliser: it can tell nothing yet.
+  if (step_ == 0 || now.samples == 0) return;
+  DriftReport report;
+  report.step = step_;
+  report.samples = static_cast<std::int64_t>(now.samples);
+  std::size_t channel = 0;
+  const ChannelScales scales(now);
+  report.against_normaliser = drift_between(scales, ChannelScales(normaliser), &channel);
+  report.against_reservoir = drift_between(scales, ChannelScales(stored));
+  const std::size_t inputs = sample_inputs().size();
+  report.channel = channel < inputs ? sample_inputs()[channel].name : sample_targets()[channel - inputs].name;
+  if (greatest_drift_.samples < 0 || report.against_normaliser > greatest_drift_.against_normaliser)
+    greatest_drift_ = report;
+  drift_told_(report);
+}
+
+ReservoirBatchesState ReservoirBatches::state() const {
+  ReservoirBatchesState state;
+  state.reservoir = reservoir_.state();
+  for (const auto& sample : waiting_) state.waiting.push_back(sample.get());
+  state.step = step_;
+  state.is_filled = is_filled_;
+  state.next_number = next_number_;
+  state.start_number = start_number_;
+  state.deliveries = deliveries_;
+  state.arrived = arrived_moments_;
+  state.distribution = statistics_.numbers();
+  return state;
+}
+
+void ReservoirBatches::restore(const ReservoirBatchesState& state) {
+  const std::size_t stored = state.reservoir.training.size() + state.reservoir.validation.size();
+  if (stored + state.waiting.size() > free_.size())
+    throw RunError(fmt::format("a saved learner's {} samples do not fit its room for {}: keep learner.reservoir",
+                               stored + state.waiting.size(), free_.size()));
+  reservoir_.restore(state.reservoir);
+  free_.resize(free_.size() - stored);  // the reservoir has taken memory of its own
+  for (const Sample* sample : state.waiting) {
+    *free_.back() = *sample;
+    waiting_.push_back(std::move(free_.back()));
+    free_.pop_back();
+  }
+  step_ = state.step;
+  is_filled_ = state.is_filled;
+  next_number_ = state.next_number;
+  start_number_ = state.start_number;
+  deliveries_ = state.deliveries;
+  arrived_moments_ = state.arrived;
+  if (!state.distribution.empty())
+    statistics_.restore(state.distribution);
+  else  // what is at hand is the best that is known
+    for (const Sample* sample : reservoir_.samples()) statistics_.add(*sample);
+  restored_ = true;
+}
+
+void ReservoirBatches::replay(std::vector<Delivery> record) {
+  record_ = std::move(record);
+  replays_ = true;
 }
 
 /// Samples that came after the last step are taken and left: the stream's ledger must close.

@@ -3,26 +3,66 @@
 
 #include <deque>
 #include <functional>
+#include <memory>
+#include <unordered_map>
 
 #include "ml/reservoir.hpp"
 #include "src/coupled/batch_source.hpp"
+#include "src/coupled/delivery_record.hpp"
+#include "src/coupled/drift.hpp"
 #include "src/coupled/sample_source.hpp"
 #include "src/deck/deck.hpp"
 
 namespace tramontane {
 
+/// Everything that decides which samples come next, between two steps. The pointers hold until the next batch.
+struct ReservoirBatchesState {
+  ReservoirState reservoir;
+  std::vector<const Sample*> waiting;  ///< taken from the source, not yet in the reservoir
+  bool is_filled = false;              ///< prepare() had come to its end
+  std::int64_t step = 0;               ///< the last one that was asked for
+  std::int64_t next_number = 0, start_number = 0;
+  std::vector<Delivery> deliveries;
+  ChannelMoments arrived;            ///< since the last look at the drift
+  std::vector<double> distribution;  ///< DistributionStatistics::numbers
+};
+
 /// Training starts when learner.watermark samples are in; the normaliser is made from those. With learner.deterministic
 /// the number of a step alone decides which samples it may draw from, so that a trajectory of weights does not depend on
 /// when samples arrived; otherwise whatever has arrived is used.
+///
+/// The memory for samples is taken at the start: reservoir, held-out samples and a waiting list as long as the
+/// reservoir, or all samples that are announced for this learner where these are fewer.
 class ReservoirBatches : public BatchSource {
  public:
   /// @param steps of the whole training
-  /// @param training, validation samples of all learners
+  /// @param training, validation samples of all learners, at most
   /// @param source_ended called once, on all ranks, as soon as every rank has taken its last sample
   /// @param area cell areas (6, n, n), for the normaliser
   ReservoirBatches(const Deck& deck, SampleSource& source, std::int64_t steps, std::int64_t training,
                    std::int64_t validation, std::vector<double> area, MPI_Comm learners, bool show_progress,
                    std::function<void()> source_ended = {});
+
+  /// Takes over the past of another training, which then goes on as that one would have; call it before prepare(), which
+  /// then fills up only what is lacking, as skip() skips nothing. The source goes on behind the last sample of the state. Throws RunError
+  /// when the state does not fit.
+  void restore(const ReservoirBatchesState& state);
+  ReservoirBatchesState state() const;
+  /// Lets samples enter the reservoir at the steps of the record and leaves out those that are not in it, whatever the
+  /// deck says of order and timing: the same draws as in the recorded training. Call it before prepare().
+  void replay(std::vector<Delivery> record);
+  const std::vector<Delivery>& deliveries() const { return deliveries_; }
+
+  /// `told` is called on every rank with each look at the drift, at the validations.
+  void watch_drift(std::function<void(const DriftReport&)> told) { drift_told_ = std::move(told); }
+  /// The greatest drift against the normaliser so far, with its step; -1 samples before the first look.
+  const DriftReport& greatest_drift() const { return greatest_drift_; }
+
+  std::size_t sample_bytes() const;  ///< of the fields of one sample
+  /// Bytes of all samples that this rank can hold, fixed at the start.
+  std::size_t pool_bytes() const { return pool_size_ * sample_bytes(); }
+  /// Seconds that this rank has waited for the other learners to take in their samples.
+  double peer_wait_seconds() const { return peer_wait_seconds_; }
 
   void prepare() override;
   Normaliser normaliser() override;
@@ -38,12 +78,19 @@ class ReservoirBatches : public BatchSource {
  private:
   ReservoirOptions reservoir_options() const;
   std::int64_t admitted_at(std::int64_t step) const;
+  std::int64_t share() const;
+  std::size_t pool_size() const;
+  void fill();
   void take_in();
   bool wait_for_one();
-  bool place_first();
+  void arrived();
   void meet_other_learners();
   void agree_on_end();
   void admit(std::int64_t limit);
+  void admit_recorded();
+  bool admit_front();
+  void take_memory();
+  void look_at_drift(const Normaliser& normaliser);
 
   const Deck& deck_;
   SampleSource& source_;
@@ -54,11 +101,23 @@ class ReservoirBatches : public BatchSource {
   std::function<void()> source_ended_;
   int rank_ = 0, learner_count_ = 1;
   std::size_t local_batch_;
+  ReservoirOptions reservoir_options_;
   Reservoir reservoir_;
+  std::size_t waiting_capacity_, pool_size_;
+  std::vector<std::unique_ptr<Sample>> free_;  ///< memory of samples that are nowhere
+  std::deque<std::unique_ptr<Sample>> waiting_;
   DistributionStatistics statistics_;  ///< of every training sample that came into the reservoir
-  std::deque<Sample> waiting_;
-  std::int64_t next_number_ = 0, start_number_ = 0;
-  bool told_end_ = false;
+  std::int64_t step_ = 0, next_number_ = 0, start_number_ = 0;
+  bool told_end_ = false, restored_ = false, is_filled_ = false;
+  std::vector<Delivery> deliveries_;
+  std::vector<Delivery> record_;  ///< to be repeated
+  std::size_t recorded_ = 0;      ///< of them already in
+  bool replays_ = false;
+  ChannelMoments arrived_moments_;  ///< since the last look
+  std::unordered_map<const Sample*, ChannelMoments> moments_;  ///< of the training samples, by their fixed memory
+  std::function<void(const DriftReport&)> drift_told_;
+  DriftReport greatest_drift_;
+  double peer_wait_seconds_ = 0;
 };
 
 }  // namespace tramontane

@@ -2,11 +2,11 @@
 
 namespace tramontane {
 
-std::optional<Sample> ArchiveSource::wait() {
-  if (ended()) return std::nullopt;
-  Sample sample = archives_.read(next_);
+bool ArchiveSource::wait(Sample& into) {
+  if (ended()) return false;
+  archives_.read(next_, into);
   next_ += learners_;
-  return sample;
+  return true;
 }
 
 }  // namespace tramontane

@@ -1,8 +1,6 @@
 /// Where a learner's samples come from: the stream of a running solver, or archives that earlier runs left.
 #pragma once
 
-#include <optional>
-
 #include "src/archive/archive_set.hpp"
 #include "src/stream/stream.hpp"
 
@@ -12,10 +10,10 @@ namespace tramontane {
 class SampleSource {
  public:
   virtual ~SampleSource() = default;
-  /// The next sample if one is at hand. Never waits.
-  virtual std::optional<Sample> poll() = 0;
-  /// The next sample, or nothing at the end. Throws RunError past the source's deadline.
-  virtual std::optional<Sample> wait() = 0;
+  /// Puts the next sample into `into`, whose memory is used again, if one is at hand. Never waits.
+  virtual bool poll(Sample& into) = 0;
+  /// The same, waiting for it; false at the end. Throws RunError past the source's deadline.
+  virtual bool wait(Sample& into) = 0;
   /// Whether all samples have been taken.
   virtual bool ended() const = 0;
   /// Takes what is left and lets it go; ended() afterwards.
@@ -26,11 +24,12 @@ class SampleSource {
 class StreamSource : public SampleSource {
  public:
   explicit StreamSource(StreamConsumer& consumer) : consumer_(consumer) {}
-  std::optional<Sample> poll() override { return consumer_.poll(); }
-  std::optional<Sample> wait() override { return consumer_.wait(); }
+  bool poll(Sample& into) override { return consumer_.poll(into); }
+  bool wait(Sample& into) override { return consumer_.wait(into); }
   bool ended() const override { return consumer_.finished(); }
   void discard_rest() override {
-    while (!consumer_.finished() && consumer_.wait()) {
+    Sample unused;
+    while (!consumer_.finished() && consumer_.wait(unused)) {
     }
   }
 
@@ -44,8 +43,8 @@ class ArchiveSource : public SampleSource {
   ArchiveSource(const ArchiveSet& archives, int learner, int learners)
       : archives_(archives), next_(learner), learners_(learners) {}
 
-  std::optional<Sample> poll() override { return wait(); }
-  std::optional<Sample> wait() override;
+  bool poll(Sample& into) override { return wait(into); }
+  bool wait(Sample& into) override;
   bool ended() const override { return next_ >= archives_.size(); }
   void discard_rest() override { next_ = archives_.size(); }
 

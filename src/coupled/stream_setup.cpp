@@ -34,4 +34,12 @@ StreamSummary stream_summary(const Ledger& ledger) {
   return out;
 }
 
+void add_stalls(StreamSummary& summary, const StreamProducer& producer) {
+  summary.producer_stall_seconds = producer.stall_seconds();
+  summary.stall_agreement_seconds = producer.stalls().agreement;
+  summary.stall_room_seconds = producer.stalls().room;
+  summary.stall_end_seconds = producer.stalls().end;
+  summary.queue_bytes = static_cast<std::int64_t>(producer.queue_bytes());
+}
+
 }  // namespace tramontane

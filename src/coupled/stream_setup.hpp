@@ -3,7 +3,7 @@
 
 #include "src/deck/layout.hpp"
 #include "src/output/summary.hpp"
-#include "src/stream/stream_link.hpp"
+#include "src/stream/stream_producer.hpp"
 
 namespace tramontane {
 
@@ -15,5 +15,8 @@ StreamRoles stream_roles(const RankLayout& layout);
 
 /// Counts of a closed ledger, without times.
 StreamSummary stream_summary(const Ledger& ledger);
+
+/// Waits of this rank by cause, and the queue's memory.
+void add_stalls(StreamSummary& summary, const StreamProducer& producer);
 
 }  // namespace tramontane

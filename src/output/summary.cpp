@@ -38,7 +38,10 @@ Json stream_json(const StreamSummary& s) {
           {"rejected", s.rejected},
           {"bytes", s.bytes},
           {"producer_stall_seconds", s.producer_stall_seconds},
-          {"learner_idle_seconds", s.learner_idle_seconds}};
+          {"stall_seconds",
+           {{"agreement", s.stall_agreement_seconds}, {"room", s.stall_room_seconds}, {"end", s.stall_end_seconds}}},
+          {"learner_idle_seconds", s.learner_idle_seconds},
+          {"queue_bytes", s.queue_bytes}};
 }
 
 Json learner_json(const LearnerSummary& s) {
@@ -50,7 +53,12 @@ Json learner_json(const LearnerSummary& s) {
           {"loss_first", s.loss_first},
           {"loss_last", s.loss_last},
           {"validation_loss", optional_number(s.validation_loss)},
-          {"weights_version", s.weights_version}};
+          {"weights_version", s.weights_version},
+          {"reservoir_bytes", s.reservoir_bytes},
+          {"receive_bytes", s.receive_bytes},
+          {"peer_wait_seconds", s.peer_wait_seconds},
+          {"drift", optional_number(s.drift)},
+          {"drift_step", s.drift ? Json(s.drift_step) : Json(nullptr)}};
   if (!s.offline) return json;
   const OfflineSummary& o = *s.offline;
   json.update(Json{{"epochs", o.epochs},
@@ -63,7 +71,32 @@ Json learner_json(const LearnerSummary& s) {
                    {"stopped_early", o.stopped_early},
                    {"best_step", o.best_step >= 0 ? Json(o.best_step) : Json(nullptr)},
                    {"best_validation_loss", optional_number(o.best_validation_loss)}});
+  if (o.rollout)
+    json["rollout"] = {{"stages", o.rollout->stages},
+                       {"steps", o.rollout->steps},
+                       {"lost", o.rollout->lost},
+                       {"loss_first", o.rollout->loss_first},
+                       {"loss_last", o.rollout->loss_last}};
   return json;
+}
+
+Json gate_json(const GateSummary& s) {
+  return {{"candidates", s.candidates},
+          {"promoted", s.promoted},
+          {"rejected", s.rejected},
+          {"superseded", s.superseded},
+          {"rollbacks", s.rollbacks},
+          {"version", s.version},
+          {"forecast", s.version > 0 ? "hybrid" : "physics alone"},
+          {"training_step", s.training_step},
+          {"held_out_loss", optional_number(s.held_out_loss)},
+          {"relative_loss", optional_number(s.relative_loss)},
+          {"shadow_score", optional_number(s.shadow_score)},
+          {"cases", s.cases},
+          {"shadow_hours", s.shadow_hours},
+          {"case_bytes", s.case_bytes},
+          {"live_hours", s.live_hours},
+          {"seconds", s.seconds}};
 }
 
 Json forecast_json(const ForecastSummary& s) {
@@ -88,6 +121,11 @@ Json to_json(const Summary& summary) {
   if (summary.solver) json["solver"] = solver_json(*summary.solver);
   if (summary.stream) json["stream"] = stream_json(*summary.stream);
   if (summary.learner) json["learner"] = learner_json(*summary.learner);
+  if (summary.gate) {
+    json["gate"] = gate_json(*summary.gate);
+    json["learner"]["lost"] = !summary.gate->learner_lost.empty();
+    if (!summary.gate->learner_lost.empty()) json["learner"]["why_lost"] = summary.gate->learner_lost;
+  }
   if (summary.forecast) json["forecast"] = forecast_json(*summary.forecast);
   json["energy"] = {{"joules", optional_number(summary.energy.joules)}, {"source", summary.energy.source}};
   return json;

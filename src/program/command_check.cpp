@@ -126,8 +126,22 @@ void print_work(const Deck& deck, const Estimate& e, const RankLayout& layout) {
   if (e.samples > 0) row("samples", fmt::format("{:.0f}, one every {}", e.samples, duration_text(deck.stream.every)));
   if (layout.learners > 0)
     row("training", fmt::format("{} steps of {} samples", deck.learner.steps, deck.learner.batch));
-  if (layout.solvers > 0) row("memory, solver rank", bytes_text(e.solver_bytes));
-  if (layout.learners > 0) row("memory, learner rank", bytes_text(e.learner_bytes));
+  if (!deck.learner.rollout.empty() && layout.learners > 0) {
+    row("fine-tuning", fmt::format("{} stages of {} steps, rollouts over {} coupling intervals",
+                                   deck.learner.rollout.size(), deck.learner.rollout_steps,
+                                   fmt::join(deck.learner.rollout, ", ")));
+    row("its rollouts", fmt::format("{:.0f} coarse intervals, {} of the wall time", e.rollout_intervals,
+                                    wall_clock_text(e.rollout_seconds)));
+  }
+  // What a stream holds is fixed at the start; the rest is an estimate.
+  if (layout.solvers > 0)
+    row("memory, solver rank",
+        bytes_text(e.solver_bytes) +
+            (e.queue_bytes > 0 ? fmt::format(", of it {} for the stream's queue", bytes_text(e.queue_bytes)) : ""));
+  if (layout.learners > 0)
+    row("memory, learner rank",
+        bytes_text(e.learner_bytes) + fmt::format(", of it {} for samples and {} of receive buffers",
+                                                  bytes_text(e.reservoir_bytes), bytes_text(e.receive_bytes)));
   row("disk", bytes_text(e.output_bytes));
   row("wall time", wall_clock_text(e.wall_seconds()));
 }

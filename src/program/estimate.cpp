@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <functional>
+#include <limits>
 
 #include "kernels/sample.hpp"
 #include "physics/cubed_sphere.hpp"
@@ -13,6 +14,7 @@
 #include "physics/viscosity.hpp"
 #include "src/coupled/initial_cases.hpp"
 #include "src/deck/network_spec.hpp"
+#include "src/stream/stream_link.hpp"
 
 namespace tramontane {
 namespace {
@@ -142,7 +144,36 @@ Estimate estimate(const Deck& deck, Command command, const RankLayout& layout) {
     // Forward and the two backward passes.
     e.learner_seconds =
         3 * network_operations(deck) * deck.learner.batch * deck.learner.steps / kNetworkFlops / learners;
-    e.learner_bytes = kBytesPerRank + network_bytes + deck.learner.reservoir / learners * sample_bytes;
+    // Reservoir, held-out samples and waiting list, or all samples that can come to a learner where these are fewer.
+    // An archive's number of samples is not in the deck.
+    const double share = coupled ? std::ceil(e.samples / learners) : std::numeric_limits<double>::infinity();
+    const double held = std::min<double>(deck.learner.reservoir, share);
+    const double held_out = coupled ? e.samples * static_cast<double>(deck.teach.validation.size()) /
+                                          static_cast<double>(deck.teach_months().size() + deck.teach.validation.size())
+                                    : 0;
+    e.reservoir_bytes = (std::min(2 * held + std::min(held_out, share), share) + 1) * sample_bytes;
+    if (deck.learner.order == SampleOrder::shuffled)
+      e.reservoir_bytes = (deck.learner.read_ahead + deck.learner.batch / learners + held) * sample_bytes;
+    if (coupled) {
+      e.queue_bytes = deck.stream.queue * sample_bytes / solvers;
+      e.receive_bytes = std::min(kStreamCredits, deck.stream.queue) * sample_bytes;
+      e.solver_bytes += e.queue_bytes;
+    }
+    e.learner_bytes = kBytesPerRank + network_bytes + e.reservoir_bytes + e.receive_bytes;
+    double inferred = 0;
+    for (const int intervals : deck.learner.rollout) {
+      const double samples = static_cast<double>(deck.learner.batch) * deck.learner.rollout_steps;
+      e.learner_seconds += 3 * network_operations(deck) * samples / kNetworkFlops / learners;
+      if (intervals == 1) continue;  // in the archive as it is
+      e.rollout_intervals += samples * intervals;
+      inferred += samples * (intervals - 1);
+    }
+    const double coarse_steps_an_interval = std::ceil(deck.surrogate.interval / time_step(deck, coarse).seconds);
+    e.rollout_seconds = (e.rollout_intervals * coarse_steps_an_interval * coarse_cells * step_seconds +
+                         inferred * network_operations(deck) / kNetworkFlops) /
+                        learners;
+    e.learner_seconds += e.rollout_seconds;
+    if (e.rollout_intervals > 0) e.learner_bytes += coarse_cells * cell_bytes;
   }
   // Fields in double precision on the panels, and in single on the longitude-latitude grid.
   const double latlon = deck.output.latlon > 0 ? 360 / deck.output.latlon * 180 / deck.output.latlon : 0;

@@ -17,8 +17,13 @@ struct Estimate {
   double samples = 0;           ///< samples streamed
   double solver_bytes = 0;      ///< memory of one solver rank
   double learner_bytes = 0;     ///< memory of one learner rank
+  double queue_bytes = 0;       ///< of it the stream's queue, fixed at the start
+  double reservoir_bytes = 0;   ///< of the learner's memory the samples, fixed at the start
+  double receive_bytes = 0;     ///< and its receive buffers
   double solver_seconds = 0;    ///< wall time of the integrations
   double learner_seconds = 0;   ///< wall time of the training
+  double rollout_intervals = 0;  ///< coupling intervals that the training's rollouts run, all learner ranks
+  double rollout_seconds = 0;    ///< wall time of these within that of the training
   double output_bytes = 0;      ///< what is written to disk
   double wall_seconds() const;  ///< teaching and training overlap
 };

@@ -44,6 +44,18 @@ const Variable& variable(std::size_t v) {
   return v < inputs ? sample_inputs()[v] : sample_targets()[v - inputs];
 }
 
+/// Whether `count` floats (of any alignment) are neither NaN nor infinite: an exponent of ones says that one is.
+bool all_finite(const std::byte* bytes, std::size_t count) {
+  constexpr std::uint32_t kExponent = 0x7f800000;
+  std::uint32_t bad = 0;
+  for (std::size_t k = 0; k < count; ++k) {
+    std::uint32_t word;
+    std::memcpy(&word, bytes + k * sizeof word, sizeof word);
+    bad |= (word & kExponent) == kExponent ? 1u : 0u;
+  }
+  return bad == 0;
+}
+
 /// What the fixed root attributes hold; the scouting images hold patterns in their place.
 struct Constants {
   std::string run_id;
@@ -191,8 +203,8 @@ FrameMap find_map(const FrameLayout& layout, const BuiltFrame& real) {
 }  // namespace
 
 const char* name(FrameFault fault) {
-  constexpr const char* names[] = {"none",     "length", "transport", "run",      "grid",
-                                   "producer", "tiles",  "constant",  "checksum", "sample"};
+  constexpr const char* names[] = {"none",  "length",   "transport", "run",    "grid",  "producer",
+                                   "tiles", "constant", "checksum",  "values", "sample"};
   return names[static_cast<int>(fault)];
 }
 
@@ -265,8 +277,20 @@ FrameVerdict FrameReader::check(std::span<const std::byte> image, std::optional<
   for (std::size_t k = 0; k < words.size(); ++k) std::memcpy(&words[k], image.data() + map_.header[k], 8);
   Checksum sum;
   sum.add(words.data(), 8 * kChecksum);
-  for (const std::size_t at : map_.payload) sum.add(image.data() + at, layout_.variable_bytes());
+  // Both looks at a block while it is in the cache.
+  constexpr std::size_t kBlock = 16 << 10;
+  std::optional<std::size_t> wild;  // variable
+  for (std::size_t v = 0; v < map_.payload.size(); ++v)
+    for (std::size_t done = 0; done < layout_.variable_bytes(); done += kBlock) {
+      const std::size_t count = std::min(kBlock, layout_.variable_bytes() - done);
+      const std::byte* block = image.data() + map_.payload[v] + done;
+      sum.add(block, count);
+      if (!wild && !all_finite(block, count / sizeof(float))) wild = v;
+    }
   if (sum.value() != words[kChecksum]) return verdict(FrameFault::checksum, "its numbers do not match its checksum");
+  if (wild)
+    return verdict(FrameFault::values, "sample " + std::to_string(from_words(words).info.number) +
+                                           " holds a number that is not finite in " + variable(*wild).name);
 
   const std::int64_t number = from_words(words).info.number;
   if (expected_sample && number != *expected_sample)

@@ -61,6 +61,7 @@ enum class FrameFault {
   tiles,      ///< another tile list
   constant,   ///< differs from the template outside of the numbers that may change
   checksum,   ///< the numbers do not match the checksum
+  values,     ///< as it was sent, but it holds NaN or infinity: the solver went wrong
   sample,     ///< not the sample that was due
 };
 const char* name(FrameFault fault);
@@ -121,7 +122,8 @@ class FrameReader {
   /// Digest of the constant bytes and their places: equal on both sides of a stream.
   std::uint64_t template_digest() const { return digest_; }
 
-  /// Checks length, constant bytes (with run, grid, producer and tile list named), checksum and sample number.
+  /// Checks length, constant bytes (with run, grid, producer and tile list named), checksum, sample number,
+  /// and that every number is finite.
   FrameVerdict check(std::span<const std::byte> image, std::optional<std::int64_t> expected_sample = {}) const;
 
   /// The numbers of a frame that has passed check().

@@ -23,6 +23,7 @@ StreamConsumer::StreamConsumer(MPI_Comm comm, const StreamRoles& roles, const Ti
     digests.push_back(static_cast<std::int64_t>(sources_.back()->reader.template_digest()));
   }
   link_.check_templates(digests);
+  last_sample_ = options_.first_sample - 1;
   for (int s = 0; s < link_.solvers(); ++s) {
     Source& source = *sources_[s];
     source.buffers.resize(options_.credits);
@@ -125,17 +126,16 @@ FrameVerdict StreamConsumer::judge(FrameHeader& header) const {
   return {};
 }
 
-std::optional<Sample> StreamConsumer::next(bool unread) {
+bool StreamConsumer::next(Sample* into) {
   clear_acks();
   while (!finished_) {
     take_ends();
-    if (finished_ || !all_arrived()) return {};
+    if (finished_ || !all_arrived()) return false;
     ++ledger_.produced;
     for (const auto& source : sources_) ledger_.bytes += current(*source).received;
     FrameHeader header;
     const FrameVerdict verdict = judge(header);
     const std::int64_t number = header.info.number;
-    std::optional<Sample> sample;
     Outcome outcome = Outcome::rejected;
     if (!verdict.good()) {
       ++ledger_.rejected;
@@ -143,26 +143,25 @@ std::optional<Sample> StreamConsumer::next(bool unread) {
     } else {
       last_sample_ = number;
       weights_version_ = header.weights_version;
-      if (unread) {
+      if (into == nullptr) {
         outcome = Outcome::unread;
         ++ledger_.dropped;
       } else {
         outcome = Outcome::delivered;
         ++ledger_.delivered;
-        sample.emplace();
-        sample->info = header.info;
-        sample->n = tiling_.n;
-        sample->input.resize(sample_inputs().size() * tiling_.cell_count());
-        sample->target.resize(sample_targets().size() * tiling_.cell_count());
-        for (const auto& source : sources_) source->reader.scatter(current(*source).bytes, *sample);
+        into->info = header.info;
+        into->n = tiling_.n;
+        into->input.resize(sample_inputs().size() * tiling_.cell_count());
+        into->target.resize(sample_targets().size() * tiling_.cell_count());
+        for (const auto& source : sources_) source->reader.scatter(current(*source).bytes, *into);
       }
     }
     for (int s = 0; s < link_.solvers(); ++s) post(s, current(*sources_[s]));
     ++taken_;
     acknowledge(number, outcome);
-    if (sample) return sample;
+    if (outcome == Outcome::delivered) return true;
   }
-  return {};
+  return false;
 }
 
 void StreamConsumer::take_ends() {
@@ -204,12 +203,18 @@ void StreamConsumer::clear_acks() {
 }
 
 std::optional<Sample> StreamConsumer::wait(std::optional<double> deadline_seconds) {
+  std::optional<Sample> sample(std::in_place);
+  if (!wait(*sample, deadline_seconds)) sample.reset();
+  return sample;
+}
+
+bool StreamConsumer::wait(Sample& into, std::optional<double> deadline_seconds) {
   const auto start = Clock::now();
   const double deadline = deadline_seconds.value_or(options_.deadline_seconds);
   Backoff backoff;
   while (true) {
-    std::optional<Sample> sample = poll();
-    if (sample || finished_) return sample;
+    if (poll(into)) return true;
+    if (finished_) return false;
     if (seconds_since(start) > deadline) {
       idle_seconds_ += seconds_since(start);
       link_.throw_late(missing(), start);
@@ -221,7 +226,9 @@ std::optional<Sample> StreamConsumer::wait(std::optional<double> deadline_second
 }
 
 std::optional<Sample> StreamConsumer::poll() {
-  return next(false);
+  std::optional<Sample> sample(std::in_place);
+  if (!poll(*sample)) sample.reset();
+  return sample;
 }
 
 std::string StreamConsumer::missing() const {
@@ -236,7 +243,7 @@ Ledger StreamConsumer::finish() {
   auto start = Clock::now();
   Backoff backoff;
   for (std::int64_t seen = taken_; !finished_; backoff.pause()) {
-    next(true);
+    next(nullptr);
     if (taken_ != seen) start = Clock::now();
     seen = taken_;
     if (!finished_ && seconds_since(start) > options_.deadline_seconds) link_.throw_late(missing(), start);
@@ -253,7 +260,8 @@ Ledger StreamConsumer::finish() {
     }
   link_.set_quiet();
   check_closed(totals.producers, totals.learners);
-  return totals.producers;
+  Ledger whole = options_.carried;
+  return whole += totals.producers;
 }
 
 std::size_t StreamConsumer::buffer_bytes() const {

@@ -24,17 +24,19 @@ class StreamConsumer {
   StreamConsumer& operator=(const StreamConsumer&) = delete;
   ~StreamConsumer();
 
-  /// The next sample when all its frames are here. Never waits.
+  /// Puts the next sample into `into`, whose memory is used again, when all its frames are here. Never waits.
+  bool poll(Sample& into) { return next(&into); }
   std::optional<Sample> poll();
   /// The next sample, or nothing when the stream has ended. Throws RunError, naming the solver ranks whose frames are
   /// missing, when neither comes within the deadline (by default that of the options).
   std::optional<Sample> wait(std::optional<double> deadline_seconds = {});
+  bool wait(Sample& into, std::optional<double> deadline_seconds = {});
   /// Whether the solver ranks have ended the stream and every sample has been taken.
   bool finished() const { return finished_; }
 
   /// Ends this side: samples still to come are taken and counted as dropped, then the ledgers are exchanged and checked
-  /// (check_closed). Collective over solvers and learners. Returns the counts of the whole stream, the same
-  /// on every rank.
+  /// (check_closed). Collective over solvers and learners. Returns the counts of the whole run, those carried over with them,
+  /// the same on every rank.
   Ledger finish();
 
   /// This learner's own counts; `produced` counts the samples that have come to it.
@@ -69,7 +71,8 @@ class StreamConsumer {
     MPI_Request request = MPI_REQUEST_NULL;
   };
 
-  std::optional<Sample> next(bool unread);
+  /// Deals with the next sample: into `into`, or as unread when that is null.
+  bool next(Sample* into);
   void post(int solver, Buffer& buffer);
   bool all_arrived();
   void take_ends();

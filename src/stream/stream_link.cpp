@@ -25,6 +25,10 @@ void check(const StreamOptions& options) {
     throw InputError(fmt::format("stream.queue = {} holds no sample: choose 1 or more", options.queue));
   if (options.credits < 1)
     throw InputError(fmt::format("stream credits = {} let no sample through: choose 1 or more", options.credits));
+  if (options.first_sample < 0 || !options.carried.closed() || options.carried.in_flight != 0)
+    throw InputError(fmt::format("a stream cannot go on at sample {} with the ledger {}: it must be closed, with nothing "
+                                 "in flight",
+                                 options.first_sample, to_string(options.carried)));
   if (!(options.deadline_seconds > 0))
     throw InputError(fmt::format("the stream's deadline of {} s is over at once: choose a positive number of seconds",
                                  options.deadline_seconds));

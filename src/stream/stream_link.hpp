@@ -21,12 +21,17 @@ struct StreamRoles {
   std::vector<int> solvers, learners;
 };
 
+/// Samples on the way to one learner, unless the options say otherwise.
+inline constexpr int kStreamCredits = 2;
+
 struct StreamOptions {
   int queue = 8;    ///< samples a solver rank can hold; their memory is taken at the start
-  int credits = 2;  ///< samples on the way to one learner and not acknowledged; also its receive buffers (<= queue)
+  int credits = kStreamCredits;  ///< samples on the way to one learner and not acknowledged; also its receive buffers (<= queue)
   WhenFull when_full = WhenFull::block;
   double deadline_seconds = 300;  ///< longest wait for another rank
   std::string run_id;
+  std::int64_t first_sample = 0;  ///< samples begin with this number, as in a run that goes on
+  Ledger carried;                 ///< totals of the parts of the run before this stream, with nothing in flight
   /// For fault tests: called with the sample number and the finished frame before it is sent; returns how many bytes
   /// to send.
   std::function<std::size_t(std::int64_t, std::span<std::byte>)> tamper;

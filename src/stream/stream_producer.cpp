@@ -39,6 +39,7 @@ StreamProducer::StreamProducer(MPI_Comm comm, const StreamRoles& roles, const Ti
   if (empty_frame.bytes().size() > static_cast<std::size_t>(INT_MAX))
     throw InputError(fmt::format("a stream frame of {} bytes is too long for one message: raise ranks.solver",
                                  empty_frame.bytes().size()));
+  last_pushed_ = options_.first_sample - 1;
   slots_.assign(options_.queue, Slot{empty_frame});
   if (options_.tamper) pristine_.push_back(empty_frame);
   agreed_acknowledged_.assign(link_.learners(), -1);
@@ -72,26 +73,15 @@ bool StreamProducer::push(const SampleInfo& info, std::span<const float* const> 
   last_pushed_ = info.number;
   progress();
   {
-    const Stopwatch stall(stall_seconds_);
-    Backoff backoff;
+    const Stopwatch stall(stalls_.agreement);
     agree(false);
-    const auto full = [&] { return static_cast<int>(admitted_.size()) >= options_.queue; };
-    while (full() && options_.when_full == WhenFull::block) {
-      backoff.pause();
-      progress();
-      if (agree(late(stall.start()))) throw_stuck(stall.start());
-    }
-    ++ledger_.produced;
-    if (full() && options_.when_full == WhenFull::drop_oldest) {
-      const auto oldest = std::find_if(admitted_.begin(), admitted_.end(), [&](std::int64_t sample) {
-        return sample > agreed_handed_[link_.learner_of(sample)];
-      });
-      if (oldest != admitted_.end()) drop(*oldest);
-    }
-    if (full()) {
-      ++ledger_.dropped;
-      return false;
-    }
+  }
+  if (is_full() && options_.when_full == WhenFull::block) wait_for_room();
+  ++ledger_.produced;
+  if (is_full() && options_.when_full == WhenFull::drop_oldest) drop_oldest();
+  if (is_full()) {
+    ++ledger_.dropped;
+    return false;
   }
   Slot& slot = free_slot();
   slot.image.patch({info, weights_version_}, payload);
@@ -103,6 +93,25 @@ bool StreamProducer::push(const SampleInfo& info, std::span<const float* const> 
   admitted_.push_back(info.number);
   hand_over();
   return true;
+}
+
+/// Under `block` alone.
+void StreamProducer::wait_for_room() {
+  const Stopwatch stall(stalls_.room);
+  Backoff backoff;
+  while (is_full()) {
+    backoff.pause();
+    progress();
+    if (agree(late(stall.start()))) throw_stuck(stall.start());
+  }
+}
+
+/// The oldest sample that no rank has handed over goes, if there is one.
+void StreamProducer::drop_oldest() {
+  const auto oldest = std::find_if(admitted_.begin(), admitted_.end(), [&](std::int64_t sample) {
+    return sample > agreed_handed_[link_.learner_of(sample)];
+  });
+  if (oldest != admitted_.end()) drop(*oldest);
 }
 
 void StreamProducer::progress() {
@@ -242,7 +251,7 @@ void StreamProducer::throw_stuck(Clock::time_point start) const {
 }
 
 void StreamProducer::drain() {
-  const Stopwatch stall(stall_seconds_);
+  const Stopwatch stall(stalls_.end);
   Backoff backoff;
   for (progress(); !empty(); progress()) {
     if (late(stall.start())) throw_stuck(stall.start());
@@ -256,7 +265,7 @@ Ledger StreamProducer::finish() {
   finished_ = true;
   // A message of a few words; it may outlive this call when a learner never comes for it.
   auto end = std::make_unique<std::vector<EndMessage>>(link_.learners());
-  const Stopwatch stall(stall_seconds_);
+  const Stopwatch stall(stalls_.end);
   for (int l = 0; l < link_.learners(); ++l) {
     (*end)[l] = {lanes_[l]->sent, ledger_.produced};
     MPI_Request request;
@@ -275,7 +284,17 @@ Ledger StreamProducer::finish() {
   }
   link_.set_quiet();
   check_closed(totals.producers, totals.learners);
-  return totals.producers;
+  Ledger whole = options_.carried;
+  return whole += totals.producers;
+}
+
+Ledger StreamProducer::totals() {
+  Ledger whole = options_.carried;
+  Ledger here = ledger();
+  std::vector<std::int64_t> bytes = {here.bytes};
+  link_.allreduce(link_.side_comm(), bytes, MPI_SUM, "the other solver ranks' counts", [this] { complete(); });
+  here.bytes = bytes.front();
+  return whole += here;
 }
 
 Ledger StreamProducer::ledger() const {

@@ -38,15 +38,25 @@ class StreamProducer {
   void drain();
 
   /// Ends the stream: drains, tells the learners, exchanges and checks the ledgers (check_closed). Collective over
-  /// solvers and learners. Returns the counts of the whole stream, the same on every rank.
+  /// solvers and learners. Returns the counts of the whole run, those carried over with them, the same on every rank.
   Ledger finish();
+  /// The counts of the whole run so far, with bytes of all solver ranks; after drain() they are what a later stream
+  /// carries on (StreamOptions::carried). Collective over the solver ranks.
+  Ledger totals();
 
-  /// The counts as this rank knows them; closed at any time.
+  /// The counts of this stream as this rank knows them; closed at any time.
   Ledger ledger() const;
   void set_weights_version(std::int64_t version) { weights_version_ = version; }
 
-  /// Time spent in waits of this stream: for other solver ranks' state, for room in the queue, for the learners.
-  double stall_seconds() const { return stall_seconds_; }
+  /// Time spent in waits of this stream, by cause.
+  struct Stalls {
+    double agreement = 0;  ///< for the other solver ranks' state, once a push
+    double room = 0;       ///< for a learner to make room in the queue: zero under the dropping policies
+    double end = 0;        ///< for the learners to take what is left, in drain() and finish()
+    double total() const { return agreement + room + end; }
+  };
+  const Stalls& stalls() const { return stalls_; }
+  double stall_seconds() const { return stalls_.total(); }
   std::size_t frame_bytes() const { return slots_.front().image.bytes().size(); }
   /// Bytes held by the queue, fixed at the start.
   std::size_t queue_bytes() const { return slots_.size() * frame_bytes(); }
@@ -74,6 +84,9 @@ class StreamProducer {
   void take_ack(int learner);
   /// Brings the solver ranks to one view; true when some rank's deadline has passed.
   bool agree(bool late);
+  bool is_full() const { return static_cast<int>(admitted_.size()) >= options_.queue; }
+  void wait_for_room();
+  void drop_oldest();
   void drop(std::int64_t sample);
   Slot& free_slot();
   bool empty() const;
@@ -89,7 +102,7 @@ class StreamProducer {
   std::vector<std::int64_t> agreed_acknowledged_, agreed_handed_;
   Ledger ledger_;
   std::int64_t last_pushed_ = -1, weights_version_ = 0;
-  double stall_seconds_ = 0;
+  Stalls stalls_;
   bool finished_ = false;
 };
 

@@ -280,7 +280,8 @@ TEST(FallbackTally, CountsCallsAndKeepsTheMap) {
   EXPECT_EQ(map[6], 0);
   EXPECT_TRUE(tally.take_map().empty());
   EXPECT_EQ(tally.fraction(), 1.75 / 768);
-  EXPECT_EQ(tally.causes(MPI_COMM_SELF).input, 2.0 / 768);
+  EXPECT_EQ(tally.since(FallbackTally(grid), MPI_COMM_SELF).input, 2.0 / 768);
+  EXPECT_EQ(tally.since(tally, MPI_COMM_SELF).lost, 0);
 }
 
 /// A model for flows of this sphere.

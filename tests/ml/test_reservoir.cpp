@@ -79,6 +79,67 @@ TEST(Reservoir, DrawsRepeatFromTheSeedAndAreEven) {
   for (int k = 0; k < 8; ++k) EXPECT_NEAR(count[k], 1000, 150);
 }
 
+TEST(Reservoir, RestoredItDrawsAndEvictsTheSame) {
+  for (const DrawOrder order : {DrawOrder::with_replacement, DrawOrder::shuffled_epochs}) {
+    const ReservoirOptions options{.capacity = 8, .validation_capacity = 2, .watermark = 1, .order = order, .seed = 9};
+    Reservoir store(options);
+    std::int64_t number = 0;
+    // Adds one in three as held out, draws, and tells what was drawn and what is stored.
+    auto go_on = [&number](Reservoir& r, std::int64_t from) {
+      std::vector<std::int64_t> told;
+      for (number = from; number < from + 40; ++number) {
+        told.push_back(r.add(numbered(number, number % 3 == 0)));
+        if (number % 2 == 0)
+          for (const Sample* s : r.draw(3)) told.push_back(s->info.number);
+        for (const Sample* s : r.samples()) told.push_back(s->info.number);
+        for (const auto& s : r.validation()) told.push_back(s->info.number);
+      }
+      told.insert(told.end(), {r.accepted(), r.evicted(), r.refused(), r.drawn(), r.validation_dropped()});
+      return told;
+    };
+    store.add(numbered(1000));
+    go_on(store, 0);
+    Reservoir other(options);
+    other.restore(store.state());
+    EXPECT_EQ(other.unseen(), store.unseen());
+    EXPECT_EQ(go_on(other, 40), go_on(store, 40));
+    EXPECT_GT(store.evicted(), 5);
+  }
+}
+
+TEST(Reservoir, AStateThatDoesNotFitChangesNothing) {
+  Reservoir store({.capacity = 4, .watermark = 1}), smaller({.capacity = 3, .watermark = 1});
+  for (int k = 0; k < 4; ++k) store.add(numbered(k));
+  EXPECT_THROW(smaller.restore(store.state()), RunError);
+  EXPECT_EQ(smaller.size(), 0u);
+  ReservoirState wrong = store.state();
+  wrong.order = {4};
+  EXPECT_THROW(store.restore(wrong), RunError);
+  EXPECT_EQ(store.size(), 4u);
+}
+
+TEST(Reservoir, HandsBackTheMemoryOfWhatItEvicts) {
+  Reservoir store({.capacity = 2, .validation_capacity = 1, .watermark = 1});
+  std::set<const Sample*> pool;
+  for (int k = 0; k < 3; ++k) {
+    auto sample = std::make_unique<Sample>(numbered(k, k == 0));
+    pool.insert(sample.get());
+    EXPECT_TRUE(store.add(sample));
+    EXPECT_EQ(sample, nullptr);
+  }
+  auto sample = std::make_unique<Sample>(numbered(3));
+  pool.insert(sample.get());
+  EXPECT_FALSE(store.add(sample));
+  EXPECT_EQ(sample->info.number, 3);  // refused: still the caller's
+  for (int k = 3; k < 50; ++k) {
+    store.draw(8);
+    *sample = numbered(k, k % 5 == 0);
+    EXPECT_TRUE(store.add(sample));
+    ASSERT_NE(sample, nullptr);
+    EXPECT_EQ(pool.count(sample.get()), 1u);
+  }
+}
+
 TEST(Reservoir, HoldsValidationApart) {
   Reservoir store({.capacity = 4, .validation_capacity = 2, .watermark = 1});
   for (int k = 0; k < 3; ++k) EXPECT_TRUE(store.add(numbered(k, true)));

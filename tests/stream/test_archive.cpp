@@ -1,6 +1,9 @@
 #include <gtest/gtest.h>
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -8,6 +11,7 @@
 
 #include "kernels/errors.hpp"
 #include "src/archive/archive_reader.hpp"
+#include "src/archive/archive_seal.hpp"
 #include "src/archive/archive_writer.hpp"
 #include "stream_fixtures.hpp"
 
@@ -224,7 +228,132 @@ TEST(Archive, FaultsAreToldInOneSentence) {
     months[1] += 1;
     hdf5::write(data, months.data());
   });
+  expect_fault("the seal at its end is missing");  // HDF5 has cut it off
+  seal_archive(bad, payload_runs(bad));
   expect_fault("sample 1 does not match its checksum");
+}
+
+// One bit of every byte outside the samples' values, of the seal too, and seeded ones inside: all are noticed.
+TEST(Archive, AnyFlippedBitOfAFinishedOneIsDetected) {
+  const SharedFolder folder;
+  const std::string path = folder.file("sealed.h5");
+  write_archive(path, MPI_COMM_SELF, 2);
+  const ArchiveSeal seal = check_archive_seal(path);
+  ASSERT_TRUE(seal.is_present);
+  ASSERT_EQ(seal.damage, "");
+  const std::vector<ByteRun> runs = payload_runs(path);
+  std::uint64_t values = 0;
+  for (const ByteRun& run : runs) values += run.bytes;
+  EXPECT_EQ(values, 2u * 9 * 6 * 36 * sizeof(float));  // all values, and nothing else, is left to the samples' checksums
+  const std::string whole = bytes_of(path);
+  const int file = open(path.c_str(), O_WRONLY);
+  ASSERT_GE(file, 0);
+  auto unnoticed_at = [&](std::size_t byte, int bit) {
+    const char flipped = static_cast<char>(whole[byte] ^ (1 << bit));
+    EXPECT_EQ(pwrite(file, &flipped, 1, static_cast<off_t>(byte)), 1);
+    const std::string fault = fault_of(path);
+    EXPECT_EQ(pwrite(file, &whole[byte], 1, static_cast<off_t>(byte)), 1);
+    return fault.empty() || fault.find(path) == std::string::npos;
+  };
+  auto is_value = [&](std::size_t byte) {
+    return std::ranges::any_of(
+        runs, [&](const ByteRun& run) { return byte >= run.begin && byte < run.begin + run.bytes; });
+  };
+  std::size_t unnoticed = 0, structure = 0, inside = 0;
+  for (std::size_t byte = 0; byte < whole.size(); ++byte) {
+    if (is_value(byte) && byte % 97 != 0) continue;  // reading all samples takes its time
+    ++(is_value(byte) ? inside : structure);
+    unnoticed += unnoticed_at(byte, static_cast<int>(byte % 8));
+  }
+  EXPECT_EQ(unnoticed, 0u) << "of " << structure << " bytes of structure and " << inside << " of values";
+  EXPECT_EQ(structure, whole.size() - values);
+  EXPECT_GT(inside, 100u);
+  // Every bit of the seal's text.
+  for (std::size_t byte = whole.size() - kSealText; byte < whole.size(); ++byte)
+    for (int bit = 0; bit < 8; ++bit) unnoticed += unnoticed_at(byte, bit);
+  EXPECT_EQ(unnoticed, 0u);
+  EXPECT_EQ(fault_of(path), "");
+  ::close(file);
+  // Other lengths.
+  put_bytes(path, whole + '\0');
+  EXPECT_NE(fault_of(path).find("seal at its end is missing"), std::string::npos) << fault_of(path);
+  put_bytes(path, whole.substr(0, seal.body));
+  EXPECT_NE(fault_of(path).find("seal at its end is missing"), std::string::npos) << fault_of(path);
+  // The samples are whole, and whoever asks for what can be had gets them.
+  expect_samples(ArchiveReader(path, true), 2);
+  EXPECT_FALSE(ArchiveReader(path, true).complete());
+}
+
+/// All ranks go on with an archive of `before` samples behind the first `kept`, with `more` samples.
+void go_on(const std::string& path, std::int64_t kept, int more) {
+  const Tiling g(6, 2, test::world_size());
+  ArchiveMeta meta = meta_of(g);
+  meta.keep_samples = kept;
+  meta.flush_every = 4;
+  ArchiveWriter writer(path, MPI_COMM_WORLD, g, meta);
+  EXPECT_EQ(writer.size(), kept);
+  for (int s = static_cast<int>(kept); s < kept + more; ++s)
+    writer.append(info_of(s), OwnedTiles(g, test::world_rank(), s).pointers);
+  writer.close();
+}
+
+TEST(ParallelArchive, GoesOnBehindTheSamplesThatAreKept) {
+  const SharedFolder folder;
+  const std::string path = folder.file("a.h5");
+  for (const std::int64_t kept : {0, 1, 4, 7}) {
+    write_archive(path, MPI_COMM_WORLD, 7);
+    MPI_Barrier(MPI_COMM_WORLD);
+    for (const int more : {0, 6}) {
+      go_on(path, kept, more);
+      MPI_Barrier(MPI_COMM_WORLD);
+      const ArchiveReader reader(path);
+      expect_samples(reader, static_cast<int>(kept) + more);
+      EXPECT_TRUE(reader.complete());
+      EXPECT_EQ(reader.lon(), meta_of(Tiling(6, 2, 1)).lon);
+      MPI_Barrier(MPI_COMM_WORLD);
+    }
+  }
+}
+
+// As a killed run left it: of its samples those of the last flush can be kept.
+TEST(ParallelArchive, GoesOnWithWhatAKilledRunLeft) {
+  const SharedFolder folder;
+  const Tiling g(6, 2, test::world_size());
+  ArchiveMeta meta = meta_of(g);
+  meta.flush_every = 4;
+  ArchiveWriter writer(folder.file("live.h5"), MPI_COMM_WORLD, g, meta);
+  for (int s = 0; s < 11; ++s) writer.append(info_of(s), OwnedTiles(g, test::world_rank(), s).pointers);
+  MPI_Barrier(MPI_COMM_WORLD);
+  if (test::world_rank() == 0) std::filesystem::copy_file(folder.file("live.h5"), folder.file("killed.h5"));
+  MPI_Barrier(MPI_COMM_WORLD);
+  writer.close();
+  EXPECT_THROW(go_on(folder.file("killed.h5"), 9, 0), ArchiveUnreadable);
+  go_on(folder.file("killed.h5"), 6, 7);
+  MPI_Barrier(MPI_COMM_WORLD);
+  expect_samples(ArchiveReader(folder.file("killed.h5")), 13);
+}
+
+TEST(ParallelArchive, WhatCannotBeGoneOnWithStaysAsItIs) {
+  const SharedFolder folder;
+  const std::string path = folder.file("a.h5");
+  EXPECT_THROW(go_on(path, 0, 0), ArchiveUnreadable);
+  write_archive(path, MPI_COMM_WORLD, 3);
+  MPI_Barrier(MPI_COMM_WORLD);
+  const std::string before = bytes_of(path);
+  EXPECT_THROW(go_on(path, 4, 0), ArchiveUnreadable);
+  ArchiveMeta meta = meta_of(Tiling(6, 2, test::world_size()));
+  meta.keep_samples = 1;
+  meta.interval_seconds = 1800;
+  EXPECT_THROW(ArchiveWriter(path, MPI_COMM_WORLD, Tiling(6, 2, test::world_size()), meta), ArchiveUnreadable);
+  EXPECT_EQ(bytes_of(path), before);
+  MPI_Barrier(MPI_COMM_WORLD);
+  if (test::world_rank() == 0) {
+    std::string bad = before;
+    bad[bad.size() / 3] ^= 1;
+    put_bytes(path, bad.substr(0, bad.size() / 2));
+  }
+  MPI_Barrier(MPI_COMM_WORLD);
+  EXPECT_THROW(go_on(path, 1, 0), ArchiveUnreadable);
 }
 
 TEST(Archive, DamagedPayloadIsFound) {
