@@ -2,6 +2,9 @@
 
 #include <spdlog/spdlog.h>
 
+#include <stdexcept>
+
+#include "kernels/fault_injection.hpp"
 #include "src/coupled/candidate_maker.hpp"
 #include "src/coupled/learning.hpp"
 #include "src/coupled/provenance.hpp"
@@ -25,11 +28,13 @@ LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, Mo
   plan.interval = deck.surrogate.interval;
   plan.steps = deck.learner.steps;
   plan.provenance = training_provenance(deck, "run");
+  plan.contains_bad_steps = true;
   const bool first = context.rank == context.ranks.first_learner();
   CandidateMaker maker(deck, plan.steps, first ? &handover : nullptr);
   LearningHooks hooks;
   hooks.after_step = [&](std::int64_t step) {
     if (first) handover.beat(step);
+    if (fault_at("learner", step) == Fault::fail) throw std::runtime_error("a fault that was ordered");
   };
   hooks.validation_due = [&](std::int64_t step) { return maker.is_due(step); };
   hooks.validated = [&](std::int64_t step, const ValidationReport& report, const std::function<Model()>& make) {
