@@ -65,22 +65,6 @@ void write_reports(const CommandContext& context, MPI_Comm together, bool whole,
   _exit(code);
 }
 
-/// What a learner rank does. An error ends its part, not the job, unless the deck or an input is wrong.
-LearnerSummary learn_or_give_up(const CommandContext& context, MPI_Comm learners, ModelHandover& handover,
-                                MetricsWriter* metrics, double& idle_seconds) {
-  LearnerSummary summary;
-  try {
-    summary = learner_side(context, learners, handover, metrics, idle_seconds);
-  } catch (const InputError&) {
-    throw;
-  } catch (const std::exception& error) {
-    if (context.deck.learner.when_lost == WhenLost::stop) throw;
-    handover.give_up(error.what());
-  }
-  handover.await_end();
-  return summary;
-}
-
 }  // namespace
 
 int run_coupled(const CommandContext& context) {
@@ -126,7 +110,8 @@ int run_coupled(const CommandContext& context) {
       watchdog()->contain(contained);
     }
     if (learner) {
-      summary.learner = learn_or_give_up(context, role, handover, metrics.get(), idle_seconds);
+      summary.learner = learner_side(context, role, handover, metrics.get(), idle_seconds);
+      handover.await_end();
     } else {
       StreamProducer stream(context.world, stream_roles(context.ranks), pair->coarse().grid().tiling(),
                             stream_options(deck));

@@ -57,6 +57,7 @@ struct Gate::Word {
   std::int64_t bytes = 0;     ///< of a candidate that follows; 0: none
   std::int64_t lost = 0;      ///< characters of the reason why the learner is lost; 0: it is not
   std::int64_t is_done = 0;   ///< nothing more comes
+  std::int64_t takes_samples = 0;  ///< lost: see LearnerState
   std::int64_t is_back = 0;   ///< a learner that was lost has come back
 };
 
@@ -136,11 +137,12 @@ bool Gate::take_one(bool judge_it) {
   if (is_root() && source_) {
     if (auto candidate = next_candidate()) bytes = std::move(*candidate);
     LearnerState learner = source_->learner();
-    if (!found_lost_.empty() && !learner.is_lost) learner = {true, found_lost_, false, learner.step};
+    if (!found_lost_.empty() && !learner.is_lost) learner = {true, found_lost_, false, false, learner.step};
     if (learner.is_lost && lost_.empty()) {
       const auto* text = reinterpret_cast<const std::byte*>(learner.why.data());
       why.assign(text, text + learner.why.size());
     }
+    word.takes_samples = learner.takes_samples ? 1 : 0;
     word.is_back = !learner.is_lost && learner_is_lost() ? 1 : 0;
     word.is_done = learner.is_done && !held_ ? 1 : 0;
     word.bytes = static_cast<std::int64_t>(bytes.size());
@@ -151,6 +153,7 @@ bool Gate::take_one(bool judge_it) {
   if (word.lost > 0) {
     share_bytes(why, word.lost);
     set_lost({reinterpret_cast<const char*>(why.data()), why.size()});
+    takes_samples_ = word.takes_samples != 0;
   }
   if (word.is_back != 0) take_back();
   if (word.bytes == 0) return false;

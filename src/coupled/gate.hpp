@@ -47,6 +47,8 @@ class Gate {
   void roll_back(const std::string& why);
 
   bool learner_is_lost() const { return !lost_.empty(); }
+  /// Lost, but the stream to it can be ended as ever.
+  bool learner_takes_samples() const { return takes_samples_; }
   /// Why the learner counts as lost; the same on all ranks.
   const std::string& why_lost() const { return lost_; }
   /// On all ranks alike: they have found out themselves that the learner is lost.
@@ -104,7 +106,7 @@ class Gate {
   std::optional<std::vector<std::byte>> held_;  ///< first rank: to be judged when there are cases
   std::optional<Model> last_;     ///< of the last candidate that could be read
   std::int64_t sample_ = 0, last_version_ = 0;
-  bool lessons_over_ = false, is_done_ = false;
+  bool lessons_over_ = false, is_done_ = false, takes_samples_ = false;
   std::string lost_, found_lost_;
   GateSummary counts_;
 };

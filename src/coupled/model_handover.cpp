@@ -190,10 +190,11 @@ void ModelHandover::expect_signs() {
   heard_ = MPI_Wtime();
 }
 
-void ModelHandover::set_lost(const std::string& why) {
+void ModelHandover::set_lost(const std::string& why, bool takes_samples) {
   if (state_.is_lost) return;
   state_.is_lost = true;
   state_.why = why;
+  state_.takes_samples = takes_samples;
 }
 
 void ModelHandover::listen() {
@@ -205,7 +206,7 @@ void ModelHandover::listen() {
     MPI_Get_count(&status, MPI_BYTE, &size);
     std::string why(static_cast<std::size_t>(size), ' ');
     MPI_Recv(why.data(), size, MPI_BYTE, status.MPI_SOURCE, kGiveUpTag, comm_, MPI_STATUS_IGNORE);
-    set_lost(fmt::format("learner rank {} gave up: {}", status.MPI_SOURCE, why));
+    set_lost(fmt::format("learner rank {} gave up: {}", status.MPI_SOURCE, why), true);
   }
   while (MPI_Iprobe(first_learner(), kBeatTag, comm_, &found, &status), found) {
     heard_ = MPI_Wtime();
@@ -244,7 +245,8 @@ void ModelHandover::listen() {
     suspected_ = now;
   } else if (now - suspected_ > kGraceSeconds) {
     set_lost(fmt::format("learner rank {} has been silent for {:.0f} s: it has died or hangs", first_learner(),
-                         now - heard_));
+                         now - heard_),
+             false);
   }
 }
 

@@ -60,7 +60,7 @@ class ModelHandover : public CandidateSource, public CandidateSink {
   void send(int to, int tag, std::vector<std::byte> bytes);
   void clear_sent();
   void listen();
-  void set_lost(const std::string& why);
+  void set_lost(const std::string& why, bool takes_samples);
 
   MPI_Comm comm_ = MPI_COMM_NULL;  ///< own duplicate of the world
   RankLayout ranks_;

@@ -113,7 +113,7 @@ void SolverSide::stream_lessons() {
     if (stream_ && context_.is_root() && stream_->silent_seconds() > deck_.stream.deadline)
       gate_.tell_lost(fmt::format("a learner rank has not answered to a sample for {:g} s", deck_.stream.deadline));
     gate_.poll(info.number);
-    if (gate_.learner_is_lost()) lose_learner(gate_.why_lost());
+    if (gate_.learner_is_lost() && !gate_.learner_takes_samples()) lose_learner(gate_.why_lost());
     gate_.see(info, truth);
     if (stream_) stream_->set_weights_version(gate_.version());
   };
