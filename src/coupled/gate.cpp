@@ -342,7 +342,9 @@ void Gate::report(const CandidateFacts& facts, const Finding& finding, double se
                                   {"in_use", version()},
                                   {"seconds", seconds}});
   if (is_root())
-    spdlog::info("gate: version {} of training step {} {} at sample {}: {}{}", facts.version, facts.training_step,
+    spdlog::info("gate: {} {} at sample {}: {}{}",
+                 facts.version > 0 ? fmt::format("version {} of training step {}", facts.version, facts.training_step)
+                                   : std::string("weights of a version that can not be told"),
                  finding.is_promoted ? "promoted" : "rejected", sample_, finding.why,
                  finding.shadow_score && finding.is_promoted ? fmt::format(" ({:.4f} of the coarse solver's error)", *finding.shadow_score)
                                                              : std::string());
