@@ -1,6 +1,9 @@
 #include "src/coupled/candidate_maker.hpp"
 
 #include <algorithm>
+#include <limits>
+
+#include "kernels/fault_injection.hpp"
 
 namespace tramontane {
 
@@ -45,9 +48,18 @@ void CandidateMaker::offer(Model model, bool is_last) {
     facts.persistence_loss = validation_.persistence;
   }
   write_facts(model, facts);
+  // Faults that tests order: weights that are no numbers, are good for nothing, or are spoilt on their way.
+  const Fault fault = fault_at("candidate", facts.version);
+  if (fault == Fault::nan) model.weights.front() = std::numeric_limits<float>::quiet_NaN();
+  if (fault == Fault::fail) {
+    for (float& weight : model.weights) weight *= 3;
+    model.make_self_test();
+  }
+  std::vector<std::byte> bytes = model.to_bytes();
+  if (fault == Fault::corrupt) bytes[bytes.size() / 2] ^= std::byte{1};
   has_offered_last_ = is_last;
-  unanswered_.emplace_back(facts.version, model.to_bytes());
-  sink_->publish(unanswered_.back().second);
+  unanswered_.emplace_back(facts.version, bytes);
+  sink_->publish(std::move(bytes));
 }
 
 void CandidateMaker::take_verdicts() {

@@ -3,8 +3,11 @@
 #include <spdlog/spdlog.h>
 
 #include <chrono>
+#include <stdexcept>
 #include <thread>
+#include <utility>
 
+#include "kernels/fault_injection.hpp"
 #include "kernels/wait_scope.hpp"
 #include "src/coupled/candidate_maker.hpp"
 #include "src/coupled/learning.hpp"
@@ -18,61 +21,59 @@
 
 namespace tramontane {
 
-LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, ModelHandover& handover,
-                            MetricsWriter* metrics, double& idle_seconds, LearnerSnapshots* snapshots,
-                            const RunSnapshot* continued, std::unique_ptr<LearnerPast> past) {
+namespace {
+
+/// Trains on what the consumer takes in; null: the stream had come to its end before the run was continued.
+/// `close_stream` ends the consumer's side, once.
+LearnerSummary learn_from_stream(const CommandContext& context, MPI_Comm learners, ModelHandover& handover,
+                                 StreamConsumer* consumer, const std::function<void()>& close_stream,
+                                 MetricsWriter* metrics, LearnerSnapshots* snapshots,
+                                 std::unique_ptr<LearnerPast> past, double& idle_seconds) {
   const Deck& deck = context.deck;
-  const Tiling tiling(deck.surrogate.coarse_n, deck.grid.tiles_per_edge, context.ranks.solvers);
   std::function<bool()> is_ordered;
   if (snapshots) is_ordered = [&] { return snapshots->is_ordered(); };
-  std::unique_ptr<StreamConsumer> consumer;
-  std::unique_ptr<SampleSource> source;
-  if (continued && continued->lessons_done) {
-    source = std::make_unique<EndedSource>();
-  } else {
-    consumer = std::make_unique<StreamConsumer>(context.world, stream_roles(context.ranks), tiling,
-                                                stream_options(deck, continued));
-    source = std::make_unique<StreamSource>(*consumer, is_ordered);
-  }
+  std::unique_ptr<SampleSource> source = std::make_unique<EndedSource>();
+  if (consumer) source = std::make_unique<StreamSource>(*consumer, is_ordered);
   LearningPlan plan;
   plan.n = deck.surrogate.coarse_n;
   plan.interval = deck.surrogate.interval;
   plan.steps = deck.learner.steps;
   plan.provenance = training_provenance(deck, "run");
+  plan.contains_bad_steps = true;
   const bool first = context.rank == context.ranks.first_learner();
   CandidateMaker maker(deck, plan.steps, first ? &handover : nullptr);
+  LearningHooks hooks;
+  hooks.after_step = [&](std::int64_t step) {
+    if (first) handover.beat(step);
+    if (fault_at("learner", step) == Fault::fail) throw std::runtime_error("a fault that was ordered");
+  };
+  hooks.validation_due = [&](std::int64_t step) { return maker.is_due(step); };
+  hooks.validated = [&](std::int64_t step, const ValidationReport& report, const std::function<Model()>& make) {
+    maker.validated(step, report, make);
+  };
   ReservoirBatches batches(deck, *source, plan.steps, total_samples(deck, false), total_samples(deck, true),
-                           surrogate_statics(plan.n).area, learners, metrics != nullptr, [&] {
-                             if (consumer) consumer->finish();
-                           });
+                           surrogate_statics(plan.n).area, learners, metrics != nullptr, close_stream);
   watch_drift(deck, batches, metrics);
-  if (first)
-    spdlog::info("a learner rank holds {} for samples and {} of receive buffers", bytes_text(batches.pool_bytes()),
-                 bytes_text(consumer ? consumer->buffer_bytes() : 0));
   const double idle_before = past ? past->idle_seconds : 0;
-  const auto idle = [&] { return idle_before + (consumer ? consumer->idle_seconds() : 0); };
+  const auto idle = [&] { return idle_seconds = idle_before + (consumer ? consumer->idle_seconds() : 0); };
+  idle();
   if (past) {
     batches.restore(past->batches);
     plan.resumed = std::move(past->training);
     maker.restore(std::move(past->candidates));
     past.reset();
   }
-  LearningHooks hooks;
-  hooks.after_step = [&](std::int64_t step) {
-    if (first) handover.beat(step);
-  };
-  hooks.validation_due = [&](std::int64_t step) { return maker.is_due(step); };
-  hooks.validated = [&](std::int64_t step, const ValidationReport& report, const std::function<Model()>& make) {
-    maker.validated(step, report, make);
-  };
   if (snapshots) {
     batches.set_break(is_ordered);
     hooks.broken_off = [&](const std::optional<TrainingCheckpoint>& training) {
       return snapshots->serve(batches, maker, training, idle());
     };
   }
+  if (first)
+    spdlog::info("a learner rank holds {} for samples and {} of receive buffers", bytes_text(batches.pool_bytes()),
+                 bytes_text(consumer ? consumer->buffer_bytes() : 0));
   LearningOutcome outcome = learn(deck, plan, batches, learners, metrics, hooks);
-  idle_seconds = idle();
+  idle();
   LearnerSummary summary = outcome.summary;
   add_reservoir_figures(summary, batches);
   summary.receive_bytes = static_cast<std::int64_t>(consumer ? consumer->buffer_bytes() : 0);
@@ -89,8 +90,42 @@ LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, Mo
     const WaitScope wait("the solver ranks to end the run", MPI_COMM_NULL, WaitScope::kAll, WaitScope::kOutside);
     while (serve() && !snapshots->is_over()) std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
+  handover.set_meanwhile({});
   // The learners part from the loop above together: with the last word, or with the snapshot that ends the run.
   if (!(snapshots && snapshots->is_stopped())) write_deliveries(deliveries_path(deck), batches.deliveries(), learners);
+  return summary;
+}
+
+}  // namespace
+
+LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, ModelHandover& handover,
+                            MetricsWriter* metrics, double& idle_seconds, LearnerSnapshots* snapshots,
+                            const RunSnapshot* continued, std::unique_ptr<LearnerPast> past) {
+  const Deck& deck = context.deck;
+  const Tiling tiling(deck.surrogate.coarse_n, deck.grid.tiles_per_edge, context.ranks.solvers);
+  std::unique_ptr<StreamConsumer> consumer;
+  if (!continued || !continued->lessons_done)
+    consumer = std::make_unique<StreamConsumer>(context.world, stream_roles(context.ranks), tiling,
+                                                stream_options(deck, continued));
+  bool is_closed = !consumer;
+  const auto close_stream = [&] {
+    if (!std::exchange(is_closed, true)) consumer->finish();
+  };
+  LearnerSummary summary;
+  try {
+    summary = learn_from_stream(context, learners, handover, consumer.get(), close_stream, metrics, snapshots,
+                                std::move(past), idle_seconds);
+  } catch (const InputError&) {
+    throw;  // the deck or an input is wrong: not a loss, and not to be run past
+  } catch (const std::exception& error) {
+    if (deck.learner.when_lost == WhenLost::stop) throw;
+    handover.give_up(error.what());
+    try {
+      close_stream();  // what still comes is taken and counted as unread
+    } catch (const RunError&) {
+      // Another learner rank does not take part in that; the solver ranks close the ledger by themselves.
+    }
+  }
   return summary;
 }
 

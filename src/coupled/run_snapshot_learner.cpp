@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -66,6 +67,8 @@ std::unique_ptr<LearnerPast> read_learner_past(const std::string& snapshot, int 
     const ordered_json in = ordered_json::parse(read_behind_seal(snapshot + "/" + learner_part(learner)));
     ReservoirBatchesState& state = past->batches;
     for_each_count(state, [&](const char* name, auto& value) { in.at(name).get_to(value); });
+    for (const auto& bits : in.at("distribution"))
+      state.distribution.push_back(std::bit_cast<double>(bits.get<std::uint64_t>()));
     for (const auto& d : in.at("deliveries")) state.deliveries.push_back({d.at(0), d.at(1)});
     in.at("records").get_to(past->record_count);
     in.at("idle_seconds").get_to(past->idle_seconds);
@@ -204,6 +207,9 @@ void LearnerSnapshots::write(const std::string& folder, ReservoirBatches& batche
   records_ = std::move(live);  // what is held no longer will not be asked for again
   out["deliveries"] = ordered_json::array();
   for (const Delivery& d : state.deliveries) out["deliveries"].push_back({d.number, d.step});
+  // As bits: least and greatest values begin at infinity, which JSON does not have.
+  out["distribution"] = ordered_json::array();
+  for (const double value : state.distribution) out["distribution"].push_back(std::bit_cast<std::uint64_t>(value));
   out["records"] = record_count_;
   out["idle_seconds"] = idle_seconds;
   if (rank_ == 0) {

@@ -136,13 +136,17 @@ bool SolverSnapshots::take(const LessonPlace& place, bool stop) {
     failure_ = why;
   } else {
     if (is_root()) link_.tell({SnapshotWord::take, stop ? 1 : 0, snapshot.number});
-    if (parts_.stream) parts_.stream->drain();
-    MPI_Barrier(pair_.comm());
-    if (is_root()) link_.tell({SnapshotWord::drained, 0, snapshot.number});
-    const std::string mine = why.empty() ? write_parts(snapshot, snapshot.ledger) : why;
+    const std::string silent = drain();
+    if (!silent.empty()) {
+      failure_ = silent;
+      if (is_root()) parts_.gate->tell_lost(silent);
+    } else if (is_root()) {
+      link_.tell({SnapshotWord::drained, 0, snapshot.number});
+    }
+    const std::string mine = !silent.empty() ? silent : why.empty() ? write_parts(snapshot, snapshot.ledger) : why;
     snapshot.archived = parts_.archive ? (parts_.archive->failed() ? kArchiveFailed : parts_.archive->size()) : archived_;
     snapshot.stall_seconds = stalled_before_ + (parts_.stream ? parts_.stream->stall_seconds() : 0);
-    const std::string theirs = await_learners(snapshot.number, snapshot.training_step);
+    const std::string theirs = silent.empty() ? await_learners(snapshot.number, snapshot.training_step) : silent;
     failure_ = mine.empty() ? theirs : mine;
     try {
       collective_guard(pair_.comm(), [&] {
@@ -166,6 +170,24 @@ bool SolverSnapshots::take(const LessonPlace& place, bool stop) {
   if (is_root())
     spdlog::info("snapshot {} at sample {} and training step {}", last_, place.number, snapshot.training_step);
   return true;
+}
+
+/// Until no frame is on its way from any rank. Returns why that is not to be, on every rank: a learner is silent.
+std::string SolverSnapshots::drain() {
+  std::string silent;
+  try {
+    if (parts_.stream) parts_.stream->drain();
+  } catch (const LearnerSilent& error) {
+    silent = error.what();
+  }
+  try {
+    collective_guard(pair_.comm(), [&] {
+      if (!silent.empty()) throw RunError(silent);
+    });
+  } catch (const RunError& error) {
+    return error.what();
+  }
+  return "";
 }
 
 /// Returns why not, on every rank.

@@ -57,6 +57,7 @@ class SolverSnapshots {
  private:
   bool is_due(const LessonPlace& place) const;
   bool take(const LessonPlace& place, bool stop);
+  std::string drain();
   std::string write_parts(const RunSnapshot& snapshot, Ledger& ledger);
   std::string await_learners(std::int64_t number, std::int64_t& step);
   bool is_root() const { return context_.is_root(); }

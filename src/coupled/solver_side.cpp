@@ -66,8 +66,7 @@ bool SolverSide::run(Summary& summary) {
   if (snapshots_) snapshots_->set_parts({stream_, archive_, &gate_, &watch_});
   if (!past_ || !past_->snapshot.lessons_done) {
     if (!stream_lessons()) return leave(summary);
-    if (stream_) ledger = stream_->finish();
-    if (stream_ && context_.is_root()) spdlog::info("stream closed: {}", to_string(ledger));
+    if (stream_) ledger = end_stream();
   }
   if (stream_ || past_) report_stream(summary, ledger);
   gate_.end_lessons();
@@ -125,13 +124,43 @@ void SolverSide::report_stream(Summary& summary, const Ledger& ledger) const {
 /// After a snapshot that was to be the last, which holds all there is. Without a learner there is none, and what is there
 /// must be kept.
 bool SolverSide::leave(Summary& summary) {
-  if (!summary.stream && stream_) report_stream(summary, stream_->totals());
+  if (!summary.stream && stream_ && gate_.learner_is_lost())
+    report_stream(summary, end_stream());  // a learner that gave up waits for the stream's end
+  else if (!summary.stream && stream_)
+    report_stream(summary, stream_->totals());
   summary.solver = solver_summary(pair_.fine(), watch_);
   summary.gate = gate_.summary();
   collective_guard(pair_.comm(), [&] {
     if (context_.is_root() && gate_.learner_is_lost()) gate_.save_models(deck_.output.dir, true);
   });
   return false;
+
+Ledger SolverSide::end_stream() {
+  Ledger ledger;
+  try {
+    ledger = stream_->finish();
+  } catch (const LearnerSilent& error) {
+    lose_learner(error.what());
+    ledger = stream_->finish();
+  }
+  if (context_.is_root()) spdlog::info("stream closed: {}", to_string(ledger));
+  if (!ledger.closed()) throw RunError("the stream's ledger does not close: " + to_string(ledger));
+  return ledger;
+}
+
+void SolverSide::push(const SampleInfo& info, const std::vector<const float*>& payload) {
+  try {
+    stream_->push(info, payload);
+  } catch (const LearnerSilent& error) {  // on all solver ranks
+    lose_learner(error.what());
+    stream_->push(info, payload);  // is counted
+  }
+}
+
+/// On all solver ranks: nothing more goes to the learner, and what was on its way is lost.
+void SolverSide::lose_learner(const std::string& why) {
+  gate_.set_lost(why);
+  if (stream_) stream_->abandon();
 }
 
 /// With the version in use; one that can not be run to the end is rolled back, and the forecasts begin again with the
@@ -139,8 +168,7 @@ bool SolverSide::leave(Summary& summary) {
 bool SolverSide::run_hybrid(Forecast& forecast) {
   while (HybridCorrection* correction = gate_.correction()) {
     try {
-      const bool whole =
-          forecast.run_hybrid([&](const CellFields& coarse) { return (*correction)(coarse); }, context_.is_root());
+      const bool whole = run_hybrid_forecasts(forecast, *correction, context_.is_root());
       const double clamped = correction->clamped_fraction();
       if (context_.is_root())
         spdlog::info("hybrid forecasts with version {}: {:.2e} of the corrections met their bounds", gate_.version(), clamped);
@@ -162,14 +190,18 @@ bool SolverSide::stream_lessons() {
   if (snapshots_) hooks.at_boundary = [&](const LessonPlace& place) { return snapshots_->consider(place); };
   hooks.started = [&](int) { watch_.start(pair_.fine()); };
   hooks.sampled = [&](const SampleInfo& info, const CellFields& truth) {
+    // Under `block` push() finds a silent learner; the other policies never wait for one.
+    if (stream_ && context_.is_root() && stream_->silent_seconds() > deck_.stream.deadline)
+      gate_.tell_lost(fmt::format("a learner rank has not answered to a sample for {:g} s", deck_.stream.deadline));
     gate_.poll(info.number);
+    if (gate_.learner_is_lost() && !gate_.learner_takes_samples()) lose_learner(gate_.why_lost());
     gate_.see(info, truth);
     if (stream_) stream_->set_weights_version(gate_.version());
   };
   hooks.deliver = [&](const SampleTiles& sample) {
     payload.clear();
     for (const auto& variable : sample.variables) payload.push_back(variable.data());
-    if (stream_) stream_->push(sample.info, payload);
+    if (stream_) push(sample.info, payload);
     if (archive_) archive_sample(sample.info, payload);
     samples_ = sample.info.number + 1;
   };

@@ -58,6 +58,9 @@ class SolverSide {
   bool leave(Summary& summary);
   void take_up(Ledger& ledger);
   void report_stream(Summary& summary, const Ledger& ledger) const;
+  void push(const SampleInfo& info, const std::vector<const float*>& payload);
+  Ledger end_stream();
+  void lose_learner(const std::string& why);
   void report_lesson(int lesson);
   bool run_hybrid(Forecast& forecast);
   /// A full disk must not end the run: the loss is said, the stream goes on.
