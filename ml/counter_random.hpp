@@ -26,7 +26,8 @@ enum class RandomStream : std::uint32_t {
   reservoir_eviction = 3,
   self_test = 4,
   epoch_order = 5,
-  held_out_months = 6
+  held_out_months = 6,
+  rollout_order = 7
 };
 
 inline std::uint64_t random_bits(std::uint64_t seed, RandomStream stream, std::uint64_t counter) {

@@ -25,7 +25,7 @@ std::vector<std::string> gather_texts(const std::string& text, MPI_Comm comm, do
   std::copy_n(text.begin(), std::min<std::size_t>(text.size(), width - 1), own.begin());
   std::vector<MPI_Request> requests(1);
   MPI_Iallgather(own.data(), width, MPI_CHAR, all.data(), width, MPI_CHAR, comm, &requests[0]);
-  wait_with_deadline(requests, deadline_seconds, "the names of the learner ranks' devices");
+  wait_with_deadline(requests, deadline_seconds, "the names of the learner ranks' devices", comm);
   std::vector<std::string> texts;
   for (int rank = 0; rank < ranks; ++rank) texts.emplace_back(&all[static_cast<std::size_t>(rank) * width]);
   return texts;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "kernels/exact_sums.hpp"
+#include "kernels/wait_scope.hpp"
 
 #if defined(TRAMONTANE_HAS_NCCL)
 #include "ml/nccl_reduction.hpp"
@@ -101,6 +102,7 @@ class MpiReducer final : public GradientReducer {
 
   void finish() override {
     const double start = MPI_Wtime();
+    const WaitScope wait("the gradients of the other learner ranks", scatter_comm_.get(), WaitScope::kAll, deadline_);
     auto busy = [&] {
       return std::any_of(transfers_.begin(), transfers_.end(),
                          [](const Transfer& t) { return t.stage != Stage::idle; });

@@ -4,11 +4,13 @@
 #include <sched.h>
 
 #include "kernels/errors.hpp"
+#include "kernels/wait_scope.hpp"
 
 namespace tramontane {
 
-void wait_with_deadline(std::vector<MPI_Request>& requests, double seconds, const std::string& what) {
+void wait_with_deadline(std::vector<MPI_Request>& requests, double seconds, const std::string& what, MPI_Comm comm) {
   if (requests.empty()) return;
+  const WaitScope wait(what, comm, WaitScope::kAll, seconds);
   const double start = MPI_Wtime();
   for (long polls = 0;; ++polls) {
     int done = 0;

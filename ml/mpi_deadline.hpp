@@ -9,8 +9,10 @@
 namespace tramontane {
 
 /// Polls until all requests are complete. After `seconds` throws RunError: "<what> did not finish within ... s". The
-/// requests are left as they are then: the run is lost and its buffers must outlive it.
-void wait_with_deadline(std::vector<MPI_Request>& requests, double seconds, const std::string& what);
+/// requests are left as they are then: the run is lost and its buffers must outlive it. `comm` tells the watchdog whom the
+/// rank waits for (kernels/wait_scope.hpp).
+void wait_with_deadline(std::vector<MPI_Request>& requests, double seconds, const std::string& what,
+                        MPI_Comm comm = MPI_COMM_NULL);
 
 /// A duplicate of a communicator, freed with its owner, so that messages of one part never meet another's.
 class OwnedCommunicator {

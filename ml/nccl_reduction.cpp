@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kernels/exact_sums.hpp"
+#include "kernels/wait_scope.hpp"
 #include "ml/device_sharing.hpp"
 #include "ml/notices.hpp"
 
@@ -58,6 +59,7 @@ class NcclCommunicator {
   /// Waits until NCCL has taken in what `call` returned `result` for.
   void await(ncclResult_t result, const char* call) {
     const double start = MPI_Wtime();
+    const WaitScope wait(call, MPI_COMM_NULL, WaitScope::kAll, deadline_);
     while (result == ncclInProgress) {
       const ncclResult_t asked = ncclCommGetAsyncError(comm_, &result);
       if (asked != ncclSuccess) result = asked;
@@ -178,7 +180,7 @@ bool all_agree(bool yes, MPI_Comm comm, double deadline_seconds) {
   int mine = yes ? 1 : 0, all = 0;
   std::vector<MPI_Request> requests(1);
   MPI_Iallreduce(&mine, &all, 1, MPI_INT, MPI_MIN, comm, &requests[0]);
-  wait_with_deadline(requests, deadline_seconds, "the start of NCCL on the learner ranks");
+  wait_with_deadline(requests, deadline_seconds, "the start of NCCL on the learner ranks", comm);
   return all != 0;
 }
 
@@ -203,7 +205,7 @@ std::unique_ptr<GradientReducer> make_nccl_reducer(MPI_Comm learners, GradientBu
   const bool made = rank != 0 || ncclGetUniqueId(&id) == ncclSuccess;
   std::vector<MPI_Request> requests(1);
   MPI_Ibcast(&id, sizeof id, MPI_BYTE, 0, learners, &requests[0]);
-  wait_with_deadline(requests, deadline_seconds, "NCCL's identity from learner rank 0");
+  wait_with_deadline(requests, deadline_seconds, "NCCL's identity from learner rank 0", learners);
   auto comm = std::make_unique<NcclCommunicator>(rank, ranks, device, deadline_seconds);
   std::string reason;
   if (all_agree(made, learners, deadline_seconds)) {

@@ -196,7 +196,7 @@ void DistributedHalo<Scalar>::fill(CellLink link, int level, const Scalar* sourc
     if (peer.send_count > 0)
       MPI_Isend(out + peer.send_begin * channels, static_cast<int>(peer.send_count * cell_bytes), MPI_BYTE, peer.rank,
                 tag, comm_.get(), &requests_.emplace_back());
-  wait_with_deadline(requests_, deadline_, p.waiting_for);
+  wait_with_deadline(requests_, deadline_, p.waiting_for, comm_.get());
   if (staged) received_.copy_from_host(host_received_.data(), received);
   auto a = arguments(source, from, padded, to);
   a.remote = received_.data();

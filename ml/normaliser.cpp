@@ -67,7 +67,8 @@ void NormaliserStatistics::reduce(MPI_Comm comm, double deadline_seconds) {
   std::vector<MPI_Request> requests(2);
   MPI_Iallgather(moments_.data(), doubles, MPI_DOUBLE, all.data(), doubles, MPI_DOUBLE, own.get(), &requests[0]);
   MPI_Iallgather(&samples_, 1, MPI_INT64_T, counts.data(), 1, MPI_INT64_T, own.get(), &requests[1]);
-  wait_with_deadline(requests, deadline_seconds, "the reduction of the normaliser over the learner ranks");
+  wait_with_deadline(requests, deadline_seconds, "the reduction of the normaliser over the learner ranks",
+                     own.get());
   std::vector<Moments> merged(moments_.size());
   for (int rank = 0; rank < own.size(); ++rank)
     for (std::size_t v = 0; v < merged.size(); ++v) merged[v].merge(all[rank * merged.size() + v]);

@@ -33,11 +33,16 @@ Optimiser::Optimiser(const NetworkGraph& graph, OptimiserOptions options, const 
 
 double Optimiser::learning_rate(std::int64_t step) const {
   const OptimiserOptions& o = options_;
-  if (step <= o.warmup_steps) return o.learning_rate * static_cast<double>(step) / static_cast<double>(o.warmup_steps);
-  const double span = static_cast<double>(std::max<std::int64_t>(1, o.total_steps - o.warmup_steps));
-  const double progress = std::min(1.0, static_cast<double>(step - o.warmup_steps) / span);
+  const bool tunes = is_tuning(step);
+  const double peak = tunes ? o.learning_rate * o.tuning_fraction : o.learning_rate;
+  const std::int64_t done = tunes ? step - o.total_steps : step;
+  const std::int64_t total = tunes ? o.tuning_steps : o.total_steps;
+  const std::int64_t warmup = tunes ? o.tuning_steps / 10 : o.warmup_steps;
+  if (done <= warmup) return peak * static_cast<double>(done) / static_cast<double>(warmup);
+  const double span = static_cast<double>(std::max<std::int64_t>(1, total - warmup));
+  const double progress = std::min(1.0, static_cast<double>(done - warmup) / span);
   const double shape = 0.5 * (1 + std::cos(std::numbers::pi * progress));
-  return o.learning_rate * (o.floor_fraction + (1 - o.floor_fraction) * shape);
+  return peak * (o.floor_fraction + (1 - o.floor_fraction) * shape);
 }
 
 void Optimiser::begin_step() {
@@ -52,7 +57,9 @@ void Optimiser::begin_step() {
   step.first_correction = static_cast<float>(1 / (1 - std::pow(o.beta1, t)));
   step.second_correction = static_cast<float>(1 / (1 - std::pow(o.beta2, t)));
   step.weight_decay = static_cast<float>(o.weight_decay);
-  step.average_decay = static_cast<float>(std::min(o.average_decay, (1 + t) / (10 + t)));
+  // The average starts anew with a schedule: its memory must not reach back over the beginning.
+  const double since = is_tuning(step_) ? t - static_cast<double>(o.total_steps) : t;
+  step.average_decay = static_cast<float>(std::min(o.average_decay, (1 + since) / (10 + since)));
   scalars_.copy_from_host(&step, 1);
 }
 

@@ -20,6 +20,8 @@ struct OptimiserOptions {
   double weight_decay = 0.01;    ///< on convolution weights only
   double clip_norm = 1.0;        ///< largest global norm of the gradient; 0: no clipping
   double average_decay = 0.999;  ///< of the moving average; starts lower, as (1 + t) / (10 + t)
+  std::int64_t tuning_steps = 0;  ///< of fine-tuning after total_steps: a second schedule, warmed up over its tenth
+  double tuning_fraction = 0.1;   ///< of the learning rate, at the peak of that schedule
 };
 
 /// Everything that a restart needs to go on bit for bit.
@@ -67,6 +69,8 @@ class Optimiser {
   void restore(const OptimiserState& state);
 
  private:
+  bool is_tuning(std::int64_t step) const { return options_.tuning_steps > 0 && step > options_.total_steps; }
+
   std::size_t size_;
   OptimiserOptions options_;
   std::int64_t step_ = 0;

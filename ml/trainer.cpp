@@ -286,7 +286,8 @@ ValidationReport Trainer::validate(const std::vector<const Sample*>& samples) {
   std::vector<double> all(sums.size() * learners_.size());
   std::vector<MPI_Request> requests(1);
   MPI_Iallgather(sums.data(), width, MPI_DOUBLE, all.data(), width, MPI_DOUBLE, learners_.get(), &requests[0]);
-  wait_with_deadline(requests, options_.deadline_seconds, "the validation over the learner ranks");
+  wait_with_deadline(requests, options_.deadline_seconds, "the validation over the learner ranks",
+                     learners_.get());
   std::fill(sums.begin(), sums.end(), 0.0);
   for (int rank = 0; rank < learners_.size(); ++rank)
     for (int k = 0; k < width; ++k) sums[k] += all[rank * width + k];
@@ -303,6 +304,11 @@ ValidationReport Trainer::validate(const std::vector<const Sample*>& samples) {
     throw RunError(fmt::format("validation after step {}: {}", optimiser_.step(),
                                problem_.empty() ? "the loss is not finite" : problem_));
   return report;
+}
+
+std::vector<float> Trainer::averaged_weights() const {
+  check_unread();
+  return optimiser_.average_on_host();
 }
 
 OptimiserState Trainer::state() const {

@@ -87,6 +87,9 @@ class Trainer {
   /// The averaged weights with all that goes with them, self-test included.
   Model model(const std::string& provenance = "{}") const;
 
+  /// The averaged weights alone. Throws RunError if a step since the last report failed.
+  std::vector<float> averaged_weights() const;
+
   /// For checkpoints: a trainer restored from a state continues bit for bit. Throws RunError if a step since the last
   /// report failed.
   OptimiserState state() const;

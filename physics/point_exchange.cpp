@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "kernels/errors.hpp"
+#include "kernels/wait_scope.hpp"
 
 #if __has_include(<mpi-ext.h>)
 #include <mpi-ext.h>
@@ -125,6 +126,7 @@ void PointExchange::send() {
 
 void PointExchange::receive() {
   const double began = MPI_Wtime();
+  const WaitScope wait("halo values", comm_, peers_.size() == 1 ? peers_.front().rank : WaitScope::kAll, deadline_);
   int done = 0;
   while (!done) {
     MPI_Testall(static_cast<int>(requests_.size()), requests_.data(), &done, MPI_STATUSES_IGNORE);

@@ -5,15 +5,19 @@
 #include <Kokkos_Core.hpp>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "kernels/fault_injection.hpp"
+#include "kernels/wait_scope.hpp"
 #include "src/program/collective_guard.hpp"
 #include "src/program/job_start.hpp"
 #include "src/program/logging.hpp"
 #include "src/program/signals.hpp"
 #include "src/program/threads.hpp"
+#include "src/program/watchdog.hpp"
 
 namespace {
 
@@ -23,6 +27,21 @@ bool has_own_choice(const std::vector<char*>& for_kokkos) {
     for (const char* option : {"--kokkos-device-id", "--kokkos-map-device-id-by"})
       if (std::string_view(argument).starts_with(option)) return true;
   return std::getenv("KOKKOS_DEVICE_ID") || std::getenv("KOKKOS_MAP_DEVICE_ID_BY");
+}
+
+/// Ranks go by their job numbers in what the watchdog says, and wait the deck's deadline.
+void tell_watchdog(const tramontane::CommandContext& context) {
+  const bool is_job = context.world != MPI_COMM_WORLD;
+  tramontane::arm_faults(context.rank);
+  if (!is_job) return;
+  tramontane::name_ranks_by(context.world);
+  std::vector<int> world_ranks;
+  std::vector<std::string> roles;
+  for (const tramontane::Seat& seat : context.seats) {
+    world_ranks.push_back(seat.world_rank);
+    roles.emplace_back(seat.learner ? "learner" : "solver");
+  }
+  tramontane::watchdog()->know_job(world_ranks, roles, context.rank, context.deck.stream.deadline);
 }
 
 /// Kokkos and PETSc around the subcommand.
@@ -61,9 +80,12 @@ int main(int argc, char** argv) {
     (std::string_view(argv[i]).starts_with("--kokkos") ? for_kokkos : ours).push_back(argv[i]);
   tramontane::start_logging(rank);
   tramontane::catch_stop_signals();
+  // The deck's deadline is known later.
+  auto watchdog = std::make_unique<tramontane::Watchdog>(tramontane::Deck{}.stream.deadline);
   tramontane::CommandContext context;
   int code = tramontane::run_to_common_end(MPI_COMM_WORLD, [&] {
     context = tramontane::begin_job(ours, MPI_COMM_WORLD);
+    tell_watchdog(context);
     return 0;
   });
   if (code == 0 && context.line.printed) {

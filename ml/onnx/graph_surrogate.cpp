@@ -31,7 +31,8 @@ std::vector<float> GraphSurrogate::evaluate(const std::vector<float>& inputs) {
   std::vector<MPI_Request> requests(1);
   MPI_Iallgatherv(inputs.data(), counts[me], MPI_FLOAT, gathered.data(), counts.data(), begins.data(), MPI_FLOAT,
                   comm_.get(), &requests[0]);
-  wait_with_deadline(requests, deadline_, "the gathering of the sphere for the ONNX graph");
+  wait_with_deadline(requests, deadline_, "the gathering of the sphere for the ONNX graph",
+                     comm_.get());
 
   std::vector<float> whole, field;
   for (std::size_t v = 0; v < variables; ++v) {

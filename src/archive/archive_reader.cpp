@@ -130,6 +130,7 @@ void ArchiveReader::read_structure() {
   run_id_ = hdf5::read_string_attribute(file_, "run_id");
   code_version_ = hdf5::read_string_attribute(file_, "code_version");
   source_ = hdf5::read_string_attribute(file_, "source");
+  if (hdf5::has_attribute(file_, "physics")) physics_ = hdf5::read_string_attribute(file_, "physics");
   complete_ = hdf5::read_attribute<std::int32_t>(file_, "complete") == 1;
   const auto samples = hdf5::read_attribute<std::int64_t>(file_, "samples");
   if (samples < 0) fail(fmt::format("it counts {} samples; give another file", samples));

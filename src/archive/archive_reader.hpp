@@ -43,6 +43,8 @@ class ArchiveReader {
   const std::string& run_id() const { return run_id_; }
   const std::string& code_version() const { return code_version_; }
   const std::string& source() const { return source_; }
+  /// Of the coarse solver that taught, lines "key = value"; empty where the archive does not say.
+  const std::string& physics() const { return physics_; }
   /// False when the writing run ended early: then size() counts the samples of its last flush.
   bool complete() const { return complete_ && !truncated_; }
   /// Whether the end of the file is missing.
@@ -69,7 +71,7 @@ class ArchiveReader {
   std::string path_;
   Tiling tiling_;
   double interval_seconds_ = 0;
-  std::string run_id_, code_version_, source_;
+  std::string run_id_, code_version_, source_, physics_;
   std::int32_t version_ = 0;
   bool complete_ = false, truncated_ = false;
   std::vector<SampleInfo> infos_;

@@ -60,6 +60,10 @@ class ArchiveSet {
   const std::set<int>& training_months() const { return training_months_; }
   const std::set<int>& held_out_months() const { return held_out_months_; }
   const ArchiveFindings& findings() const { return findings_; }
+  /// What identifies a sample, in its archive's own numbering, and that archive's place in archives().
+  const SampleInfo& info(std::int64_t number) const { return info(entries_.at(static_cast<std::size_t>(number))); }
+  int archive_of(std::int64_t number) const { return entries_.at(static_cast<std::size_t>(number)).archive; }
+  const std::vector<std::unique_ptr<ArchiveReader>>& archives() const { return archives_; }
   /// Depends on every sample's contents, on their order and on which are held out.
   std::uint64_t fingerprint() const;
 

@@ -164,6 +164,7 @@ void ArchiveWriter::create(const std::string& path, const ArchiveMeta& meta) {
   hdf5::write_attribute(file_, "code_version", meta.code_version);
   hdf5::write_attribute(file_, "run_id", meta.run_id);
   hdf5::write_attribute(file_, "source", meta.source);
+  if (!meta.physics.empty()) hdf5::write_attribute(file_, "physics", meta.physics);
   hdf5::write_attribute(file_, "samples", std::int64_t{0});
   hdf5::write_attribute(file_, "complete", std::int32_t{0});
 }

@@ -1,7 +1,8 @@
 /// Writes samples into one HDF5 file that all solver ranks share; opens as netCDF-4 (h5py, xarray).
 ///
 ///   /                     attributes: Conventions, format, format_version, n, tiles_per_edge, interval_seconds,
-///                         code_version, run_id, source, samples (as of the last flush), complete (1 once closed)
+///                         code_version, run_id, source, physics (of the coarse solver, lines "key = value"), samples
+///                         (as of the last flush), complete (1 once closed)
 ///   /input/<name>         float (sample, panel, j, i), attributes units and long_name; /target/<name> the same
 ///   /number, /time, /month, /trajectory, /validation    (sample)
 ///   /checksum             uint64 (sample, tile): XXH3 of number, trajectory, validation, month (int64), time
@@ -42,6 +43,7 @@ struct ArchiveMeta {
   double interval_seconds = 0;  ///< coupling interval that the targets are tendencies over, s
   std::string code_version, run_id;
   std::string source;  ///< what the samples were made from, for people
+  std::string physics;  ///< what decides the coarse solver's result, lines "key = value"
   /// Cell centres (degrees east and north) and areas (m2), (6, n, n); needed on rank 0 alone.
   std::vector<double> lon, lat, cell_area;
   /// Not to create the file but to go on with the one that is there, behind its first so many samples; what lies behind

@@ -42,6 +42,9 @@ void for_each_scalar(C& c, const Visit& visit) {
   visit("best_step", c.progress.best_step);
   visit("since_best", c.progress.since_best);
   visit("seconds", c.progress.seconds);
+  visit("rollout_loss_first", c.progress.rollout_loss_first);
+  visit("rollout_loss", c.progress.rollout_loss);
+  visit("rollouts_lost", c.progress.rollouts_lost);
 }
 
 template <class C, class Visit>

@@ -16,8 +16,8 @@
 
 namespace tramontane {
 
-/// Counted from 101, so that the checkpoint of a solver run (format 2) is never taken for one of these.
-inline constexpr int kTrainingCheckpointFormat = 101;
+/// Counted from 101, so that the checkpoint of a solver run (format 2) is never taken for one of these. 102: rollouts.
+inline constexpr int kTrainingCheckpointFormat = 102;
 
 /// What a training must share with the one that left the checkpoint.
 struct TrainingIdentity {
@@ -41,6 +41,8 @@ struct TrainingProgress {
   std::int64_t best_step = -1;  ///< -1: no validation yet
   std::int64_t since_best = 0;  ///< validations
   double seconds = 0;           ///< of training steps
+  double rollout_loss_first = 0, rollout_loss = 0;  ///< of rollouts on held-out months: at the start, the latest
+  std::int64_t rollouts_lost = 0;                   ///< rollouts that did not stay finite
   std::vector<double> recent_losses;
   std::vector<float> best_weights;  ///< averaged weights of best_step; empty when they are not kept
 };

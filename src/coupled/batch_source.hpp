@@ -10,6 +10,13 @@
 
 namespace tramontane {
 
+/// How the hybrid fares on held-out months.
+struct RolloutReport {
+  int intervals = 0;        ///< of the rollouts
+  ValidationReport losses;  ///< of their last interval; no samples when there are none
+  std::int64_t lost = 0;    ///< rollouts that did not stay finite
+};
+
 /// Batches of one learner rank. All calls but the plain figures are collective over the learners.
 class BatchSource {
  public:
@@ -19,6 +26,8 @@ class BatchSource {
   virtual void prepare() = 0;
   /// Scales of the samples that are at hand before the first step.
   virtual Normaliser normaliser() = 0;
+  /// Shows the trainer as it is before the next step, to a source whose batches depend on the weights.
+  virtual void observe(const Trainer&) {}
   /// This rank's share of the batch of a step. Steps are asked for in order, counted from 1. The pointers hold until
   /// the next call.
   virtual std::vector<const Sample*> batch(std::int64_t step) = 0;
@@ -27,6 +36,8 @@ class BatchSource {
   virtual void skip(std::int64_t step) = 0;
   /// Loss over the held-out samples at hand; a report of no samples when there are none.
   virtual ValidationReport validate(Trainer& trainer) = 0;
+  /// Loss of the longest rollouts over held-out months with the averaged weights; no samples without rollouts.
+  virtual RolloutReport validate_rollouts(Trainer&) { return {}; }
   /// After the last step.
   virtual void finish() = 0;
 
@@ -34,6 +45,7 @@ class BatchSource {
   virtual std::int64_t drawn() const = 0;     ///< samples of this rank's batches
   virtual std::int64_t at_hand() const = 0;   ///< training samples to draw from, for the reports
   virtual double wait_seconds() const { return 0; }  ///< spent waiting for samples to be read
+  virtual std::int64_t lost() const { return 0; }    ///< rollouts of this rank that did not stay finite
 };
 
 }  // namespace tramontane

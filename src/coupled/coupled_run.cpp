@@ -4,9 +4,11 @@
 #include <spdlog/spdlog.h>
 
 #include "src/coupled/energy_meter.hpp"
-#include "src/coupled/provenance.hpp"
 #include "src/coupled/learner_side.hpp"
+#include "src/coupled/model_handover.hpp"
+#include "src/coupled/provenance.hpp"
 #include "src/coupled/solver_side.hpp"
+#include "src/coupled/stream_setup.hpp"
 #include "src/output/report.hpp"
 #include "src/output/run_folder.hpp"
 #include "src/program/collective_guard.hpp"
@@ -57,16 +59,21 @@ int run_coupled(const CommandContext& context) {
   double idle_seconds = 0;
   int whole = 1;
   {
-    ModelHandover handover(context.world, context.ranks, learner ? MPI_COMM_NULL : role, deck.stream.deadline);
-    if (learner)
+    ModelHandover handover(context.world, context.ranks, deck.stream.deadline);
+    if (learner) {
       summary.learner = learner_side(context, role, handover, metrics.get(), idle_seconds);
-    else
-      whole = SolverSide(context, *pair, archive.get(), handover, metrics.get()).run(summary) ? 1 : 0;
+    } else {
+      StreamProducer stream(context.world, stream_roles(context.ranks), pair->coarse().grid().tiling(),
+                            stream_options(deck));
+      SolverSide solver(context, *pair, archive.get(), &stream, context.is_root() ? &handover : nullptr, metrics.get());
+      whole = solver.run(summary) ? 1 : 0;
+    }
   }
   metrics.reset();
   archive.reset();
   pair.reset();
   share_learner_summary(context, summary, idle_seconds);
+  if (summary.gate) summary.learner->weights_version = static_cast<int>(summary.gate->version);
   MPI_Bcast(&whole, 1, MPI_INT, 0, context.world);
   collective_guard(context.world, [&] {
     if (!context.is_root()) return;

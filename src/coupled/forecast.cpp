@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/wait_scope.hpp"
 #include "physics/diagnostics.hpp"
 #include "src/program/progress.hpp"
 #include "src/program/signals.hpp"
@@ -131,12 +132,17 @@ bool Forecast::run_hybrid(const Correction& correction, bool show_progress) {
         }
         coarse.solver().set_forcing({});
         hybrid_seconds_ += MPI_Wtime() - began;
+        sign_of_life("forecast-lead", start * (leads - 1) + lead);
         progress.update(static_cast<double>(start) * (leads - 1) + lead);
       }
       fields_["hybrid"][start].push_back(current(coarse, coarse.fields()));
     }
   }
   return true;
+}
+
+void Forecast::hybrid_is_coarse() {
+  fields_["hybrid"] = fields_.at("coarse");
 }
 
 Scores Forecast::rmse(const std::vector<int>& starts) const {

@@ -35,6 +35,9 @@ class Forecast {
   /// The coarse solver with a correction, asked for every coupling interval and held over it.
   bool run_hybrid(const Correction& correction, bool show_progress);
 
+  /// The hybrid without a correction: the coarse solver's own forecasts. Needs no run.
+  void hybrid_is_coarse();
+
   /// Fields of a system ("fine", "coarse", "hybrid", "persistence") by start and lead.
   const ForecastFields& at(const std::string& system, int start, int lead) const;
   std::vector<std::string> systems() const;

@@ -2,8 +2,7 @@
 
 #include <spdlog/spdlog.h>
 
-#include <filesystem>
-
+#include "src/coupled/candidate_maker.hpp"
 #include "src/coupled/learning.hpp"
 #include "src/coupled/provenance.hpp"
 #include "src/coupled/reservoir_batches.hpp"
@@ -27,9 +26,14 @@ LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, Mo
   plan.steps = deck.learner.steps;
   plan.provenance = training_provenance(deck, "run");
   const bool first = context.rank == context.ranks.first_learner();
+  CandidateMaker maker(deck, plan.steps, first ? &handover : nullptr);
   LearningHooks hooks;
   hooks.after_step = [&](std::int64_t step) {
     if (first) handover.beat(step);
+  };
+  hooks.validation_due = [&](std::int64_t step) { return maker.is_due(step); };
+  hooks.validated = [&](std::int64_t step, const ValidationReport& report, const std::function<Model()>& make) {
+    maker.validated(step, report, make);
   };
   ReservoirBatches batches(deck, source, plan.steps, total_samples(deck, false), total_samples(deck, true),
                            surrogate_statics(plan.n).area, learners, metrics != nullptr, [&] { consumer.finish(); });
@@ -37,14 +41,10 @@ LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, Mo
   if (first)
     spdlog::info("a learner rank holds {} for samples and {} of receive buffers", bytes_text(batches.pool_bytes()),
                  bytes_text(consumer.buffer_bytes()));
-  const LearningOutcome outcome = learn(deck, plan, batches, learners, metrics, hooks);
+  LearningOutcome outcome = learn(deck, plan, batches, learners, metrics, hooks);
   idle_seconds = consumer.idle_seconds();
   write_deliveries(deliveries_path(deck), batches.deliveries(), learners);
-  if (first) {
-    outcome.model.save(std::filesystem::path(deck.output.dir) / deck.learner.model);
-    handover.send(outcome.model);
-    save_as_onnx(deck, outcome.model);
-  }
+  maker.offer_last(std::move(outcome.model));
   LearnerSummary summary = outcome.summary;
   add_reservoir_figures(summary, batches);
   summary.receive_bytes = static_cast<std::int64_t>(consumer.buffer_bytes());

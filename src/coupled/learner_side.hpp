@@ -8,7 +8,7 @@
 
 namespace tramontane {
 
-/// Takes the stream in, trains, sends the model and saves it. Collective over world and learners.
+/// Takes the stream in, trains, and offers weights to the solver as it goes and at the end. Collective over world and learners.
 /// @param metrics on the first learner rank only
 /// @param idle_seconds set to the time spent waiting for samples
 LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, ModelHandover& handover,

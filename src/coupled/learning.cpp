@@ -6,6 +6,7 @@
 #include <deque>
 #include <filesystem>
 
+#include "kernels/wait_scope.hpp"
 #include "ml/onnx/model_export.hpp"
 #include "physics/grid.hpp"
 #include "src/deck/network_spec.hpp"
@@ -33,7 +34,9 @@ TrainerOptions trainer_options(const Deck& deck, const LearningPlan& plan, MPI_C
   if (deck.surrogate.backend == SurrogateBackend::cudnn) options.micro_batch = std::max(1, deck.learner.batch / ranks);
   options.optimiser.learning_rate = deck.learner.learning_rate;
   options.optimiser.warmup_steps = deck.learner.warmup;
-  options.optimiser.total_steps = plan.steps;
+  options.optimiser.total_steps = plan.rollout.stages.empty() ? plan.steps : plan.rollout.one_step;
+  options.optimiser.tuning_steps = plan.rollout.tuning_steps();
+  options.optimiser.tuning_fraction = deck.learner.rollout_rate;
   options.optimiser.weight_decay = deck.learner.weight_decay;
   options.optimiser.clip_norm = deck.learner.clip;
   options.optimiser.average_decay = deck.learner.ema;
@@ -107,12 +110,16 @@ class Learning {
                       static_cast<double>(plan_.steps - first), "steps", metrics_ != nullptr);
     bool is_over = has_run_out_of_patience();
     for (std::int64_t step = first + 1; step <= plan_.steps && !is_over; ++step) {
+      batches_.observe(trainer_);
       const StepReport report = trainer_.step(batches_.batch(step));
       record(report);
-      if (step % deck_.learner.validate_every == 0 || step == plan_.steps) validate(step);
+      const bool ends_one_step = plan_.rollout.begins_after(step);
+      if (step % deck_.learner.validate_every == 0 || step == plan_.steps || ends_one_step ||
+          (hooks_.validation_due && hooks_.validation_due(step)))
+        validate(step);
+      if (ends_one_step) begin_tuning(step);
       if (hooks_.after_step) hooks_.after_step(step);
-      progress.update(static_cast<double>(step - first), fmt::format("{:.0f} samples/s, loss {:.4f}, held out {:.4f}",
-                                                                     recent_rate(), recent_loss(), held_out_));
+      progress.update(static_cast<double>(step - first), progress_note(step));
       steps_done_ = step;
       is_over = has_run_out_of_patience();
       if (is_stopped_or_due()) break;
@@ -121,7 +128,7 @@ class Learning {
     progress.finish();
     LearningOutcome out;
     out.is_stopped = stopped_;
-    out.model = trainer_.model(plan_.provenance);
+    out.model = model();
     if (best_.step() >= 0) out.best = best_model(out.model);
     out.summary = summary();
     if (hooks_.checkpoint) hooks_.checkpoint(checkpoint());
@@ -129,6 +136,15 @@ class Learning {
   }
 
  private:
+  std::string progress_note(std::int64_t step) const {
+    std::string note =
+        fmt::format("{:.0f} samples/s, loss {:.4f}, held out {:.4f}", recent_rate(), recent_loss(), held_out_);
+    if (plan_.rollout.is_tuning(step))
+      note = fmt::format("rollouts over {}, {}, after {} intervals {:.4f}", plan_.rollout.intervals(step), note,
+                         plan_.rollout.longest(), rollout_);
+    return note;
+  }
+
   void start() {
     trainer_.set_normaliser(plan_.from ? plan_.from->normaliser : batches_.normaliser());
     if (plan_.from) {
@@ -139,6 +155,21 @@ class Learning {
       trainer_.restore(std::move(state));
     }
     validate(0);
+    if (plan_.rollout.begins_after(0)) begin_tuning(0);
+  }
+
+  /// The fine-tuning begins as a training from the model of the first part would: with its best weights, as both weights
+  /// and average, and no moments. From here on what counts is the loss of rollouts, that of the beginning included.
+  void begin_tuning(std::int64_t step) {
+    OptimiserState state = trainer_.state();
+    if (best_.step() >= 0) state.average = best_.weights();
+    state.parameters = state.average;
+    std::fill(state.first_moment.begin(), state.first_moment.end(), 0.0f);
+    std::fill(state.second_moment.begin(), state.second_moment.end(), 0.0f);
+    trainer_.restore(state);
+    best_ = {};
+    validate_rollouts(step);
+    rollout_first_ = rollout_;
   }
 
   void resume() {
@@ -153,9 +184,13 @@ class Learning {
     validated_ = p.is_validated;
     training_seconds_ = p.seconds;
     recent_.assign(p.recent_losses.begin(), p.recent_losses.end());
+    rollout_first_ = p.rollout_loss_first;
+    rollout_ = p.rollout_loss;
+    lost_before_ = p.rollouts_lost;
     best_.restore(p);
   }
 
+  /// Collective.
   TrainingCheckpoint checkpoint() const {
     TrainingCheckpoint out;
     out.optimiser = trainer_.state();
@@ -166,6 +201,9 @@ class Learning {
     p.is_validated = validated_;
     p.seconds = training_seconds_;
     p.recent_losses.assign(recent_.begin(), recent_.end());
+    p.rollout_loss_first = rollout_first_;
+    p.rollout_loss = rollout_;
+    p.rollouts_lost = rollouts_lost();
     best_.store(p);
     return out;
   }
@@ -183,12 +221,25 @@ class Learning {
     return plan_.keep_best && deck_.learner.patience > 0 && best_.since() >= deck_.learner.patience;
   }
 
+  Model model() const { return trainer_.model(plan_.provenance); }
+
+  /// Over the training's restarts. Collective.
+  std::int64_t rollouts_lost() const {
+    std::int64_t lost = batches_.lost();
+    MPI_Allreduce(MPI_IN_PLACE, &lost, 1, MPI_INT64_T, MPI_SUM, learners_);
+    return lost_before_ + lost;
+  }
+
   void validate(std::int64_t step) {
+    sign_of_life("validation", step);
+    if (plan_.rollout.is_tuning(step)) validate_rollouts(step);
     const ValidationReport report = batches_.validate(trainer_);
+    if (hooks_.validated) hooks_.validated(step, report, [this] { return model(); });
     if (report.samples == 0) return;
     held_out_ = report.loss;
     validated_ = true;
-    const bool is_best = plan_.keep_best && best_.see(step, report.loss, trainer_.state().average);
+    const bool is_best = plan_.keep_best && !plan_.rollout.is_tuning(step) &&
+                         best_.see(step, report.loss, trainer_.averaged_weights());
     if (!metrics_) return;
     nlohmann::ordered_json line = {
         {"step", step}, {"samples", report.samples}, {"loss", report.loss}, {"persistence", report.persistence}};
@@ -198,7 +249,30 @@ class Learning {
     metrics_->write("validate", line);
   }
 
+  void validate_rollouts(std::int64_t step) {
+    const RolloutReport report = batches_.validate_rollouts(trainer_);
+    const std::int64_t lost = rollouts_lost();
+    if (report.losses.samples == 0) return;
+    rollout_ = report.losses.loss;
+    // A mean over what is left would flatter weights that lose some.
+    const bool is_best =
+        plan_.keep_best && report.lost == 0 && best_.see(step, rollout_, trainer_.averaged_weights());
+    if (!metrics_) return;
+    nlohmann::ordered_json line = {{"step", step},
+                                   {"rollout", report.intervals},
+                                   {"samples", report.losses.samples},
+                                   {"lost", report.lost},
+                                   {"loss", rollout_},
+                                   {"without_last_correction", report.losses.persistence}};
+    for (std::size_t k = 0; k < report.losses.per_variable.size(); ++k)
+      line["loss_" + sample_targets()[k].name] = report.losses.per_variable[k];
+    line["best"] = is_best;
+    line["rollouts_lost"] = lost;
+    metrics_->write("validate_rollouts", line);
+  }
+
   void record(const StepReport& report) {
+    sign_of_life("train-step", report.step);
     training_seconds_ += report.seconds;
     if (report.step == 1) first_loss_ = report.loss;
     recent_.push_back(report.loss);
@@ -206,12 +280,14 @@ class Learning {
     recent_seconds_.push_back(report.seconds);
     if (static_cast<std::int64_t>(recent_seconds_.size()) > kLossWindow) recent_seconds_.pop_front();
     if (!metrics_ || (report.step % 10 != 0 && report.step != 1)) return;
-    metrics_->write("train", {{"step", report.step},
-                              {"loss", report.loss},
-                              {"gradient_norm", report.gradient_norm},
-                              {"learning_rate", report.learning_rate},
-                              {"samples_per_second", deck_.learner.batch / report.seconds},
-                              {"samples", batches_.at_hand()}});
+    nlohmann::ordered_json line = {{"step", report.step},
+                                   {"loss", report.loss},
+                                   {"gradient_norm", report.gradient_norm},
+                                   {"learning_rate", report.learning_rate},
+                                   {"samples_per_second", deck_.learner.batch / report.seconds},
+                                   {"samples", batches_.at_hand()}};
+    if (!plan_.rollout.stages.empty()) line["rollout"] = plan_.rollout.intervals(report.step);
+    metrics_->write("train", line);
   }
 
   static double mean(const std::deque<double>& values) {
@@ -251,6 +327,13 @@ class Learning {
     offline.stopped_early = has_run_out_of_patience() && steps_done_ < plan_.steps;
     offline.best_step = best_.step();
     if (best_.step() >= 0) offline.best_validation_loss = best_.loss();
+    if (plan_.rollout.stages.empty()) return out;
+    RolloutSummary& rollout = offline.rollout.emplace();
+    rollout.stages = plan_.rollout.stages;
+    rollout.steps = std::max<std::int64_t>(0, steps_done_ - plan_.rollout.one_step);
+    rollout.lost = rollouts_lost();
+    rollout.loss_first = rollout_first_;
+    rollout.loss_last = rollout_;
     return out;
   }
 
@@ -266,6 +349,8 @@ class Learning {
   std::int64_t steps_done_ = 0;
   bool validated_ = false, stopped_ = false;
   double first_loss_ = 0, held_out_ = 0, training_seconds_ = 0;
+  double rollout_first_ = 0, rollout_ = 0;  ///< held-out loss of the longest rollouts: as the fine-tuning began, now
+  std::int64_t lost_before_ = 0;            ///< rollouts, before this job
 };
 
 }  // namespace

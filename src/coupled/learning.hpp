@@ -8,6 +8,7 @@
 #include "ml/trainer.hpp"
 #include "src/checkpoint/training_checkpoint.hpp"
 #include "src/coupled/batch_source.hpp"
+#include "src/coupled/rollout_schedule.hpp"
 #include "src/deck/deck.hpp"
 #include "src/output/metrics.hpp"
 #include "src/output/summary.hpp"
@@ -22,6 +23,7 @@ struct LearningPlan {
   int n = 0;               ///< coarse grid
   double interval = 3600;  ///< s
   std::int64_t steps = 0;  ///< of the whole training
+  RolloutSchedule rollout;  ///< fine-tuning at its end
   std::string provenance = "{}";
   std::optional<Model> from;                  ///< weights, architecture and normaliser to begin with
   std::optional<TrainingCheckpoint> resumed;  ///< to continue
@@ -31,6 +33,10 @@ struct LearningPlan {
 /// What the program may want to do while training runs.
 struct LearningHooks {
   std::function<void(std::int64_t step)> after_step;  ///< on every learner rank
+  /// Both or none: whether a step beyond those of learner.validate_every needs a validation (the same on every rank),
+  /// and what follows any validation, on every rank; `make` gives the model as it is then.
+  std::function<bool(std::int64_t step)> validation_due;
+  std::function<void(std::int64_t step, const ValidationReport&, const std::function<Model()>& make)> validated;
   /// Both or none. Local: whether this rank wants a checkpoint; rank 0's clock counts. Collective: takes one in, also
   /// at the end, whatever ended training.
   std::function<bool()> checkpoint_due;
@@ -39,7 +45,9 @@ struct LearningHooks {
 
 struct LearningOutcome {
   Model model;                ///< of the last step
-  std::optional<Model> best;  ///< of the least held-out loss, where the plan asks for it and there is a validation
+  /// Of the least held-out loss, where the plan asks for it and there is a validation. After a fine-tuning that of the
+  /// longest rollouts counts, from the fine-tuning's beginning on.
+  std::optional<Model> best;
   LearnerSummary summary;
   bool is_stopped = false;  ///< by a signal
 };

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <cstddef>
+#include <cstring>
 #include <thread>
 
 #include "kernels/errors.hpp"
@@ -12,102 +12,171 @@
 namespace tramontane {
 
 namespace {
-constexpr int kBeatTag = 1, kModelTag = 2;
-constexpr double kBeatSeconds = 2.0, kTellSeconds = 30.0;
 
-/// What the first solver rank tells the others about each second of waiting.
-enum class Wait : int { still = 0, arrived = 1, silent = 2 };
+enum Tag : int { kBeatTag = 1, kModelTag = 2, kVerdictTag = 3, kGiveUpTag = 4, kDoneTag = 5 };
+constexpr double kBeatSeconds = 2.0;
+/// A silence that was too long is looked at once more after this time: while the solver was busy nothing moved the
+/// messages that may have been on their way.
+constexpr double kGraceSeconds = 2.0;
+
+template <class Plain>
+std::vector<std::byte> to_bytes(const Plain& value) {
+  std::vector<std::byte> bytes(sizeof value);
+  std::memcpy(bytes.data(), &value, sizeof value);
+  return bytes;
+}
+
 }  // namespace
 
-ModelHandover::ModelHandover(MPI_Comm world, const RankLayout& ranks, MPI_Comm solvers, double deadline_seconds)
-    : solvers_(solvers), ranks_(ranks), deadline_(deadline_seconds), last_beat_(MPI_Wtime()) {
+ModelHandover::ModelHandover(MPI_Comm world, const RankLayout& ranks, double deadline_seconds)
+    : ranks_(ranks), deadline_(deadline_seconds), last_beat_(MPI_Wtime()), heard_(last_beat_) {
   MPI_Comm_dup(world, &comm_);
-  if (solvers_ != MPI_COMM_NULL) MPI_Comm_rank(solvers_, &solver_rank_);
 }
 
 ModelHandover::~ModelHandover() {
-  if (beat_request_ != MPI_REQUEST_NULL) MPI_Request_free(&beat_request_);
-  MPI_Comm_free(&comm_);
+  clear_sent();
+  // What the other side never took is left to MPI, buffer and all; so is the communicator then.
+  const bool is_quiet = outgoing_.empty() && arriving_request_ == MPI_REQUEST_NULL;
+  for (auto& message : outgoing_) (void)message.release();
+  if (arriving_request_ != MPI_REQUEST_NULL) new std::vector<std::byte>(std::move(arriving_));
+  if (is_quiet && !state_.is_lost) MPI_Comm_free(&comm_);
+}
+
+void ModelHandover::send(int to, int tag, std::vector<std::byte> bytes) {
+  outgoing_.push_back(std::make_unique<Outgoing>());
+  Outgoing& message = *outgoing_.back();
+  message.bytes = std::move(bytes);
+  MPI_Isend(message.bytes.data(), static_cast<int>(message.bytes.size()), MPI_BYTE, to, tag, comm_, &message.request);
+}
+
+void ModelHandover::clear_sent() {
+  std::erase_if(outgoing_, [](const auto& message) {
+    int done = 0;
+    MPI_Test(&message->request, &done, MPI_STATUS_IGNORE);
+    return done != 0;
+  });
+}
+
+bool ModelHandover::is_free() {
+  clear_sent();
+  return outgoing_.empty();
+}
+
+void ModelHandover::publish(std::vector<std::byte> model) {
+  send(0, kModelTag, std::move(model));
+}
+
+std::optional<Verdict> ModelHandover::verdict() {
+  int found = 0;
+  MPI_Iprobe(0, kVerdictTag, comm_, &found, MPI_STATUS_IGNORE);
+  if (!found) return {};
+  Verdict verdict;
+  MPI_Recv(&verdict, sizeof verdict, MPI_BYTE, 0, kVerdictTag, comm_, MPI_STATUS_IGNORE);
+  return verdict;
 }
 
 void ModelHandover::beat(std::int64_t step) {
-  if (MPI_Wtime() - last_beat_ < kBeatSeconds) return;
-  int sent = 1;
-  if (beat_request_ != MPI_REQUEST_NULL) MPI_Test(&beat_request_, &sent, MPI_STATUS_IGNORE);
-  if (!sent) return;
+  if (MPI_Wtime() - last_beat_ < kBeatSeconds || !is_free()) return;
   last_beat_ = MPI_Wtime();
-  beat_step_ = step;
-  MPI_Isend(&beat_step_, 1, MPI_INT64_T, 0, kBeatTag, comm_, &beat_request_);
+  send(0, kBeatTag, to_bytes(step));
 }
 
-void ModelHandover::send(const Model& model) {
-  const std::vector<std::byte> bytes = model.to_bytes();
-  std::vector<MPI_Request> requests(1);
-  MPI_Isend(bytes.data(), static_cast<int>(bytes.size()), MPI_BYTE, 0, kModelTag, comm_, requests.data());
-  if (beat_request_ != MPI_REQUEST_NULL) {
-    requests.push_back(beat_request_);
-    beat_request_ = MPI_REQUEST_NULL;
+void ModelHandover::finish() {
+  send(0, kDoneTag, {});
+  const double began = MPI_Wtime();
+  while (!is_free()) {
+    if (MPI_Wtime() - began > deadline_)
+      throw RunError(fmt::format("solver rank 0 has not taken the model for {:g} s", deadline_));
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  wait_with_deadline(requests, deadline_, "sending the model to solver rank 0");
+}
+
+void ModelHandover::give_up(const std::string& why) {
+  const auto* text = reinterpret_cast<const std::byte*>(why.data());
+  send(0, kGiveUpTag, {text, text + why.size()});
+}
+
+std::optional<std::vector<std::byte>> ModelHandover::poll() {
+  listen();
+  if (arrived_.empty()) return {};
+  std::vector<std::byte> bytes = std::move(arrived_.front());
+  arrived_.pop_front();
+  return bytes;
+}
+
+void ModelHandover::answer(const Verdict& verdict) {
+  clear_sent();
+  if (!state_.is_lost) send(first_learner(), kVerdictTag, to_bytes(verdict));
+}
+
+LearnerState ModelHandover::learner() {
+  listen();
+  LearnerState state = state_;
+  state.is_done = state_.is_done && arrived_.empty() && arriving_request_ == MPI_REQUEST_NULL;
+  return state;
+}
+
+void ModelHandover::expect_signs() {
+  is_expecting_ = true;
+  heard_ = MPI_Wtime();
+}
+
+void ModelHandover::set_lost(const std::string& why) {
+  if (state_.is_lost) return;
+  state_.is_lost = true;
+  state_.why = why;
 }
 
 void ModelHandover::listen() {
-  if (solver_rank_ != 0) return;
+  clear_sent();
   int found = 0;
   MPI_Status status;
-  while (MPI_Iprobe(first_learner(), MPI_ANY_TAG, comm_, &found, &status), found) {
+  while (MPI_Iprobe(MPI_ANY_SOURCE, kGiveUpTag, comm_, &found, &status), found) {
+    int size = 0;
+    MPI_Get_count(&status, MPI_BYTE, &size);
+    std::string why(static_cast<std::size_t>(size), ' ');
+    MPI_Recv(why.data(), size, MPI_BYTE, status.MPI_SOURCE, kGiveUpTag, comm_, MPI_STATUS_IGNORE);
+    set_lost(fmt::format("learner rank {} gave up: {}", status.MPI_SOURCE, why));
+  }
+  while (MPI_Iprobe(first_learner(), kBeatTag, comm_, &found, &status), found) {
     heard_ = MPI_Wtime();
-    if (status.MPI_TAG == kBeatTag) {
-      MPI_Recv(&heard_step_, 1, MPI_INT64_T, first_learner(), kBeatTag, comm_, MPI_STATUS_IGNORE);
-    } else {
+    MPI_Recv(&state_.step, 1, MPI_INT64_T, first_learner(), kBeatTag, comm_, MPI_STATUS_IGNORE);
+  }
+  // A model is long: it is received while the solver goes on.
+  for (bool more = true; more;) {
+    more = false;
+    if (arriving_request_ == MPI_REQUEST_NULL) {
+      MPI_Message message;
+      MPI_Improbe(first_learner(), kModelTag, comm_, &found, &message, &status);
+      if (!found) break;
       int size = 0;
       MPI_Get_count(&status, MPI_BYTE, &size);
-      received_.resize(static_cast<std::size_t>(size));
-      MPI_Recv(received_.data(), size, MPI_BYTE, first_learner(), kModelTag, comm_, MPI_STATUS_IGNORE);
+      arriving_.resize(static_cast<std::size_t>(size));
+      MPI_Imrecv(arriving_.data(), size, MPI_BYTE, &message, &arriving_request_);
     }
+    int done = 0;
+    MPI_Test(&arriving_request_, &done, MPI_STATUS_IGNORE);
+    if (!done) break;
+    heard_ = MPI_Wtime();
+    arrived_.push_back(std::move(arriving_));
+    arriving_.clear();
+    more = true;
   }
-}
-
-Model ModelHandover::receive(const std::function<void(std::int64_t)>& on_beat) {
-  heard_ = MPI_Wtime();  // silence counts from here: until now the solvers may not have listened
-  double told = heard_;
-  Wait state = Wait::still;
-  while (state == Wait::still) {
-    if (solver_rank_ == 0) {
-      const double slice = MPI_Wtime();
-      while (state == Wait::still && MPI_Wtime() - slice < 1.0) {
-        listen();
-        if (!received_.empty())
-          state = Wait::arrived;
-        else if (MPI_Wtime() - heard_ > deadline_)
-          state = Wait::silent;
-        else
-          std::this_thread::sleep_for(std::chrono::milliseconds(2));  // the learner may share this core
-      }
-      if (state == Wait::still && MPI_Wtime() - told > kTellSeconds) {
-        told = MPI_Wtime();
-        on_beat(heard_step_);
-      }
-    }
-    std::vector<MPI_Request> requests(1);
-    int word = static_cast<int>(state);
-    MPI_Ibcast(&word, 1, MPI_INT, 0, solvers_, requests.data());
-    wait_with_deadline(requests, deadline_, "word from solver rank 0 about the model");
-    state = static_cast<Wait>(word);
+  // After the models: messages of one rank come in their order, so all that it sent is here when it says so.
+  MPI_Iprobe(first_learner(), kDoneTag, comm_, &found, MPI_STATUS_IGNORE);
+  if (found) {
+    MPI_Recv(nullptr, 0, MPI_BYTE, first_learner(), kDoneTag, comm_, MPI_STATUS_IGNORE);
+    state_.is_done = true;
   }
-  if (state == Wait::silent)
-    throw RunError(
-        fmt::format("learner rank {} has been silent for {:.0f} s: it has died or hangs", first_learner(), deadline_));
-  std::vector<std::byte>& bytes = received_;
-  int size = static_cast<int>(bytes.size());
-  std::vector<MPI_Request> requests(1);
-  MPI_Ibcast(&size, 1, MPI_INT, 0, solvers_, requests.data());
-  wait_with_deadline(requests, deadline_, "the model's size from solver rank 0");
-  bytes.resize(static_cast<std::size_t>(size));
-  requests.assign(1, MPI_REQUEST_NULL);
-  MPI_Ibcast(bytes.data(), size, MPI_BYTE, 0, solvers_, requests.data());
-  wait_with_deadline(requests, deadline_, "the model from solver rank 0");
-  return Model::from_bytes(bytes, "the learner's model");
+  const double now = MPI_Wtime();
+  if (!is_expecting_ || state_.is_done || state_.is_lost || now - heard_ <= deadline_) {
+    suspected_ = 0;
+  } else if (suspected_ == 0) {
+    suspected_ = now;
+  } else if (now - suspected_ > kGraceSeconds) {
+    set_lost(fmt::format("learner rank {} has been silent for {:.0f} s: it has died or hangs", first_learner(),
+                         now - heard_));
+  }
 }
 
 }  // namespace tramontane

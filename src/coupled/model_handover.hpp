@@ -1,54 +1,72 @@
-/// The trained model's way from the learner to the solver ranks of one job.
+/// New weights on their way from the learner to the solver ranks of one job.
 #pragma once
 
 #include <mpi.h>
 
-#include <cstddef>
-#include <cstdint>
-#include <functional>
+#include <deque>
+#include <memory>
+#include <string>
 #include <vector>
 
-#include "ml/model.hpp"
+#include "src/coupled/candidate.hpp"
 #include "src/deck/layout.hpp"
 
 namespace tramontane {
 
-/// The learner's first rank tells the solver's first rank now and then how far it is, so that a wait for a long
-/// training is no wait without a word, and at the end sends the model file's bytes. All solver ranks receive the same
-/// bytes and check them as they would a file.
-class ModelHandover {
+/// Between the learner's first rank and the solver's first rank: candidates one way, verdicts the other. The learner
+/// also tells now and then how far it is, so that a wait for a long training is no wait without a word, and any learner
+/// rank can say that it gives up. No call but finish() waits for the other side.
+class ModelHandover : public CandidateSource, public CandidateSink {
  public:
-  /// Collective over `world`. `solvers` is the solver ranks' communicator (MPI_COMM_NULL on learners).
-  ModelHandover(MPI_Comm world, const RankLayout& ranks, MPI_Comm solvers, double deadline_seconds);
-  ~ModelHandover();
+  /// Collective over `world`.
+  ModelHandover(MPI_Comm world, const RankLayout& ranks, double deadline_seconds);
+  ~ModelHandover() override;
   ModelHandover(const ModelHandover&) = delete;
   ModelHandover& operator=(const ModelHandover&) = delete;
 
-  /// Learner's first rank: a sign of life, sent when the last one has gone and some seconds have passed.
-  void beat(std::int64_t step);
-  /// Learner's first rank: sends the model. Throws RunError when the solver does not take it within the deadline.
-  void send(const Model& model);
-  /// Solver's first rank (nothing on the others): takes whatever has come, so that a learner that has done is not left
-  /// waiting while the solvers are busy. Never waits.
-  void listen();
-  /// Solver ranks, collective: waits for the model, calling `on_beat(step)` on the first rank about every half minute
-  /// while signs of life come. Throws RunError when the learner has been silent for the deadline.
-  Model receive(const std::function<void(std::int64_t)>& on_beat);
+  // Learner's first rank.
+  bool is_free() override;
+  void publish(std::vector<std::byte> model) override;
+  std::optional<Verdict> verdict() override;
+  void beat(std::int64_t step) override;
+  void finish() override;
+  /// Any learner rank: it goes no further, and why.
+  void give_up(const std::string& why);
+
+  // Solver's first rank.
+  std::optional<std::vector<std::byte>> poll() override;
+  void answer(const Verdict& verdict) override;
+  LearnerState learner() override;
+  void expect_signs() override;
+  /// The learner was lost in a way that others found out.
+  void set_lost(const std::string& why);
 
  private:
+  struct Outgoing {
+    std::vector<std::byte> bytes;
+    MPI_Request request = MPI_REQUEST_NULL;
+  };
   int first_learner() const { return ranks_.first_learner(); }
+  void send(int to, int tag, std::vector<std::byte> bytes);
+  void clear_sent();
+  void listen();
 
   MPI_Comm comm_ = MPI_COMM_NULL;  ///< own duplicate of the world
-  MPI_Comm solvers_;
-  int solver_rank_ = -1;  ///< among the solvers; -1 on learners
   RankLayout ranks_;
   double deadline_;
-  std::vector<std::byte> received_;  ///< the model's bytes, once they are here
-  double heard_ = 0;                 ///< when the learner was last heard
-  std::int64_t heard_step_ = 0;
-  std::int64_t beat_step_ = 0;
+  std::deque<std::unique_ptr<Outgoing>> outgoing_;
+
+  // Learner's side.
   double last_beat_ = 0;
-  MPI_Request beat_request_ = MPI_REQUEST_NULL;
+
+  // Solver's side.
+  std::deque<std::vector<std::byte>> arrived_;
+  std::vector<std::byte> arriving_;
+  MPI_Request arriving_request_ = MPI_REQUEST_NULL;
+  bool is_expecting_ = false;
+  double heard_ = 0;      ///< when the learner was last heard
+  double suspected_ = 0;  ///< since when its silence is too long; 0: it is not
+  LearnerState state_;
 };
 
 }  // namespace tramontane

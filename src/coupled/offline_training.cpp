@@ -17,6 +17,7 @@
 #include "src/coupled/provenance.hpp"
 #include "src/coupled/reservoir_batches.hpp"
 #include "src/coupled/reservoir_report.hpp"
+#include "src/coupled/rollout_batches.hpp"
 #include "src/deck/duration.hpp"
 #include "src/deck/keys.hpp"
 #include "src/output/continued_file.hpp"
@@ -125,7 +126,8 @@ TrainingIdentity identity_of(const Deck& deck, const LearningPlan& plan, const A
   return identity;
 }
 
-std::int64_t total_steps(const Deck& deck, std::int64_t training_samples) {
+/// Steps on single intervals.
+std::int64_t one_step_steps(const Deck& deck, std::int64_t training_samples) {
   if (deck.learner.epochs == 0) return deck.learner.steps;
   const std::int64_t steps =
       (training_samples * deck.learner.epochs + deck.learner.batch - 1) / deck.learner.batch;
@@ -223,6 +225,10 @@ class OfflineTraining {
       plan_.interval = archives_->interval_seconds();
       if (context_.line.from) plan_.from = load_starting_model(deck_, *context_.line.from, plan_);
       if (deck_.learner.replay) record_ = read_deliveries(*deck_.learner.replay, context_.rank, context_.size);
+      if (!plan_.from && deck_.learner.steps == 0 && deck_.learner.epochs == 0)
+        throw InputError(deck_.where("learner.steps") +
+                         "learner.steps = 0 would fine-tune an untrained network: give the model to begin with (--from), "
+                         "or a number of steps");
       if (deck_.learner.order == SampleOrder::shuffled && !plan_.from)
         statistics = std::make_unique<BlockStatistics>(*archives_);
     });
@@ -231,7 +237,13 @@ class OfflineTraining {
     };
     if (!archives_->check_samples(context_.world, add, true)) return false;
     plan_.keep_best = true;
-    plan_.steps = total_steps(deck_, static_cast<std::int64_t>(archives_->training().size()));
+    plan_.rollout.one_step = one_step_steps(deck_, static_cast<std::int64_t>(archives_->training().size()));
+    plan_.rollout.stages = deck_.learner.rollout;
+    plan_.rollout.stage_steps = deck_.learner.rollout_steps;
+    plan_.steps = plan_.rollout.steps();
+    double difference = 0;
+    if (!plan_.rollout.stages.empty())
+      collective_guard(context_.world, [&] { difference = require_rollouts(deck_, *archives_, plan_.rollout); });
     plan_.provenance = training_provenance(deck_, "train");
     nlohmann::ordered_json provenance = nlohmann::ordered_json::parse(plan_.provenance);
     provenance["months"] = texts_of(archives_->training_months());
@@ -249,6 +261,8 @@ class OfflineTraining {
     spdlog::info("{} samples of {} months to train on, {} of {} months held out", archives_->training().size(),
                  archives_->training_months().size(), archives_->held_out().size(),
                  archives_->held_out_months().size());
+    if (!plan_.rollout.stages.empty())
+      spdlog::info("the coarse solver teaches the archives' first samples again to {:.1g} of their targets", difference);
     return true;
   }
 
@@ -267,8 +281,12 @@ class OfflineTraining {
   }
 
   std::unique_ptr<BatchSource> make_batches(SampleSource& source) {
-    if (deck_.learner.order == SampleOrder::shuffled)
-      return std::make_unique<EpochBatches>(deck_, *archives_, plan_.steps, normaliser_, context_.world);
+    if (deck_.learner.order == SampleOrder::shuffled) {
+      auto one_step =
+          std::make_unique<EpochBatches>(deck_, *archives_, plan_.rollout.one_step, normaliser_, context_.world);
+      if (plan_.rollout.stages.empty()) return one_step;
+      return std::make_unique<RolloutBatches>(deck_, *archives_, plan_.rollout, std::move(one_step), context_.world);
+    }
     auto batches = std::make_unique<ReservoirBatches>(
         deck_, source, plan_.steps, static_cast<std::int64_t>(archives_->training().size()),
         static_cast<std::int64_t>(archives_->held_out().size()), surrogate_statics(plan_.n).area, context_.world,
@@ -319,6 +337,13 @@ class OfflineTraining {
                                      offline.best_step)
                        : std::string(),
                    deck_.output.dir, deck_.learner.model);
+      if (offline.rollout)
+        spdlog::info("rollouts over {} intervals on held-out months: loss {:.4f} before the fine-tuning, {:.4f} at its "
+                     "end{}",
+                     plan_.rollout.longest(), offline.rollout->loss_first, offline.rollout->loss_last,
+                     offline.rollout->lost > 0
+                         ? fmt::format("; {} rollouts did not stay finite and were left out", offline.rollout->lost)
+                         : std::string());
       make_report(deck_);
     });
   }

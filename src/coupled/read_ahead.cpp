@@ -7,6 +7,7 @@
 #include <csignal>
 
 #include "kernels/errors.hpp"
+#include "kernels/wait_scope.hpp"
 
 namespace tramontane {
 
@@ -55,6 +56,8 @@ void ReadAhead::run(std::int64_t first, std::int64_t end) {
 Sample ReadAhead::take(double deadline_seconds) {
   const auto began = std::chrono::steady_clock::now();
   std::unique_lock lock(mutex_);
+  const WaitScope wait("a sample that is read ahead from the archive", MPI_COMM_NULL, WaitScope::kAll,
+                       deadline_seconds);
   const bool came = changed_.wait_for(lock, std::chrono::duration<double>(deadline_seconds),
                                       [this] { return !ready_.empty() || ended_; });
   waited_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();

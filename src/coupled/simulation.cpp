@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "kernels/wait_scope.hpp"
+
 namespace tramontane {
 
 namespace {
@@ -44,7 +46,7 @@ double Simulation::finite_rate() {
     watch_.finish();
     watch_.start(state_, progress_.time, {});
     watch_.finish();
-    throw RunError(
+    throw BlowUp(
         fmt::format("the solver on C{} blew up at {:.4f} h: wave speeds are no longer finite; lower time.cfl",
                     grid().n(), progress_.time / 3600));
   }
@@ -81,6 +83,7 @@ StepFlags Simulation::step(const std::function<StepFlags()>& mine) {
   progress_.largest_step = std::max(progress_.largest_step, plan.dt);
   SolverEffort& effort = progress_.effort;
   ++effort.steps;
+  sign_of_life("step", effort.steps);
   effort.simulated += plan.dt;
   effort.cell_updates += grid().tiling().cell_count();
   const StepFlags agreed = watch_.finish();

@@ -20,8 +20,8 @@ SolverPair::SolverPair(const Deck& deck, MPI_Comm comm, Month any_month)
       states_(deck, fine_grid_, comm) {
   const std::vector<double>& orography = states_.orography(any_month);
   fine_ = std::make_unique<Simulation>(deck, fine_grid_, comm, orography, deck.initial.mean_depth);
-  coarse_ = std::make_unique<Simulation>(
-      deck, coarse_grid_, comm, coarse_grain_orography(*fine_grid_, *coarse_grid_, orography), deck.initial.mean_depth);
+  coarse_orography_ = coarse_grain_orography(*fine_grid_, *coarse_grid_, orography);
+  coarse_ = another_coarse();
   scratch_ = coarse_->solver().make_state("coarse-grained state");
 }
 
@@ -35,6 +35,10 @@ void SolverPair::start(Month month) {
 CellFields SolverPair::coarse_grained() {
   coarse_grain_state(fine_->solver(), fine_->state(), coarse_->solver(), scratch_);
   return cell_fields(coarse_->solver(), scratch_);
+}
+
+std::unique_ptr<Simulation> SolverPair::another_coarse() const {
+  return std::make_unique<Simulation>(deck_, coarse_grid_, comm_, coarse_orography_, deck_.initial.mean_depth);
 }
 
 void SolverPair::restart_coarse() {

@@ -26,12 +26,15 @@ class SolverPair {
   CellFields coarse_grained();
   /// Sets the coarse solver to the coarse-grained fine state, exactly.
   void restart_coarse();
+  /// One more coarse solver on the same grid and orography, in no state yet. Collective.
+  std::unique_ptr<Simulation> another_coarse() const;
 
  private:
   const Deck& deck_;
   MPI_Comm comm_;
   std::shared_ptr<const Grid> fine_grid_, coarse_grid_;
   WindsStates states_;
+  std::vector<double> coarse_orography_;
   std::unique_ptr<Simulation> fine_, coarse_;
   State scratch_;
 };

@@ -3,12 +3,13 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "src/coupled/coarse_physics.hpp"
 #include "src/coupled/forecast_report.hpp"
-#include "src/coupled/hybrid.hpp"
 #include "src/coupled/provenance.hpp"
 #include "src/coupled/stream_setup.hpp"
 #include "src/coupled/teacher.hpp"
 #include "src/output/cf_grid.hpp"
+#include "src/program/collective_guard.hpp"
 #include "src/program/estimate.hpp"
 
 namespace tramontane {
@@ -20,6 +21,7 @@ std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, 
   meta.code_version = TRAMONTANE_VERSION;
   meta.run_id = run_id(deck);
   meta.source = fmt::format("winds, C{} taught to C{}", deck.grid.n, deck.surrogate.coarse_n);
+  meta.physics = coarse_physics(deck);
   const CfGrid grid = cubed_sphere_cf_grid(tiling.n);
   meta.lon = grid.lon;
   meta.lat = grid.lat;
@@ -28,45 +30,75 @@ std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, 
 }
 
 bool SolverSide::run(Summary& summary) {
-  const Tiling& tiling = pair_.coarse().grid().tiling();
-  StreamProducer producer(context_.world, stream_roles(context_.ranks), tiling, stream_options(deck_));
-  if (context_.is_root())
-    spdlog::info("a solver rank holds {} for the stream's queue of {} samples", bytes_text(producer.queue_bytes()),
+  if (context_.is_root() && stream_)
+    spdlog::info("a solver rank holds {} for the stream's queue of {} samples", bytes_text(stream_->queue_bytes()),
                  deck_.stream.queue);
-  stream_lessons(producer);
-  const Ledger ledger = producer.finish();
-  if (context_.is_root()) spdlog::info("stream closed: {}", to_string(ledger));
-  summary.stream = stream_summary(ledger);
-  add_stalls(*summary.stream, producer);
+  stream_lessons();
+  if (stream_) {
+    const Ledger ledger = stream_->finish();
+    if (context_.is_root()) spdlog::info("stream closed: {}", to_string(ledger));
+    summary.stream = stream_summary(ledger);
+    add_stalls(*summary.stream, *stream_);
+  }
+  gate_.end_lessons();
 
   Forecast forecast(deck_, pair_);
-  const auto listen = [&] { handover_.listen(); };
-  bool whole = forecast.run_references(context_.is_root(), listen);
+  bool whole = forecast.run_references(context_.is_root(), [&] { gate_.poll(samples_); });
   watch_.include(forecast.budget_watch());
-  const Model model = handover_.receive([](std::int64_t step) { spdlog::info("the learner is at step {}", step); });
-  HybridCorrection correction(deck_, model, pair_);
-  whole =
-      whole && forecast.run_hybrid([&](const CellFields& coarse) { return correction(coarse); }, context_.is_root());
+  gate_.await_last(whole, [](std::int64_t step) { spdlog::info("the learner is at step {}", step); });
+  whole = whole && run_hybrid(forecast);
   summary.solver = solver_summary(pair_.fine(), watch_);
+  summary.gate = gate_.summary();
+  collective_guard(pair_.comm(), [&] {
+    if (context_.is_root()) gate_.save_models(deck_.output.dir, !whole);
+  });
   if (!whole) return false;
   write_forecasts(deck_, "run", pair_, forecast);
   summary.forecast = report_scores(pair_, forecast, metrics_);
-  const double clamped = correction.clamped_fraction();
-  if (context_.is_root()) spdlog::info("{:.2e} of the corrections met their bounds", clamped);
   return true;
 }
 
-void SolverSide::stream_lessons(StreamProducer& producer) {
+/// With the version in use; one that can not be run to the end is rolled back, and the forecasts begin again with the
+/// one before, at last with physics alone: scores are those of one version.
+bool SolverSide::run_hybrid(Forecast& forecast) {
+  while (HybridCorrection* correction = gate_.correction()) {
+    try {
+      const bool whole =
+          forecast.run_hybrid([&](const CellFields& coarse) { return (*correction)(coarse); }, context_.is_root());
+      const double clamped = correction->clamped_fraction();
+      if (context_.is_root())
+        spdlog::info("hybrid forecasts with version {}: {:.2e} of the corrections met their bounds", gate_.version(), clamped);
+      return whole;
+    } catch (const BlowUp& error) {
+      pair_.coarse().solver().set_forcing({});
+      gate_.roll_back(std::string("in a hybrid forecast ") + error.what());
+    }
+  }
+  if (context_.is_root())
+    spdlog::warn("no weights are in use: the hybrid forecasts are those of the coarse solver, physics alone");
+  forecast.hybrid_is_coarse();
+  return true;
+}
+
+void SolverSide::stream_lessons() {
   std::vector<const float*> payload;
   TeachHooks hooks;
   hooks.started = [&](int) { watch_.start(pair_.fine()); };
+  hooks.sampled = [&](const SampleInfo& info, const CellFields& truth) {
+    gate_.poll(info.number);
+    gate_.see(info, truth);
+    if (stream_) stream_->set_weights_version(gate_.version());
+  };
   hooks.deliver = [&](const SampleTiles& sample) {
     payload.clear();
     for (const auto& variable : sample.variables) payload.push_back(variable.data());
-    producer.push(sample.info, payload);
+    if (stream_) stream_->push(sample.info, payload);
     if (archive_) archive_sample(sample.info, payload);
+    samples_ = sample.info.number + 1;
   };
-  hooks.between = [&] { producer.progress(); };
+  hooks.between = [&] {
+    if (stream_) stream_->progress();
+  };
   hooks.finished = [&](int lesson) { report_lesson(lesson); };
   teach(deck_, pair_, hooks, context_.is_root());
   if (archive_ && !archive_->failed()) archive_->close();

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "src/archive/archive_writer.hpp"
-#include "src/coupled/model_handover.hpp"
+#include "src/coupled/gate.hpp"
 #include "src/coupled/solver_pair.hpp"
 #include "src/coupled/solver_report.hpp"
 #include "src/output/metrics.hpp"
@@ -16,25 +16,30 @@ namespace tramontane {
 /// The archive that stream.archive asks for; nothing when it is none. Collective over the solvers. Throws InputError.
 std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, const Tiling& tiling);
 
-/// What the solver ranks do, in order: stream lessons, run reference forecasts while the learner trains, take the
-/// model, run the hybrid, score. Fills in the solver's, the stream's and the forecast's groups of the summary.
+/// What the solver ranks do, in order: stream lessons while the gate takes in weights, run reference forecasts while the
+/// learner trains on, take its last weights, run the hybrid with the version in use, score. Fills in the solver's, the
+/// stream's, the gate's and the forecast's groups of the summary.
 class SolverSide {
  public:
-  SolverSide(const CommandContext& context, SolverPair& pair, ArchiveWriter* archive, ModelHandover& handover,
-             MetricsWriter* metrics)
+  /// @param stream null: samples go to the archive alone
+  /// @param source of new weights, on the first solver rank; null elsewhere
+  SolverSide(const CommandContext& context, SolverPair& pair, ArchiveWriter* archive, StreamProducer* stream,
+             CandidateSource* source, MetricsWriter* metrics)
       : context_(context),
         deck_(context.deck),
         pair_(pair),
         archive_(archive),
-        handover_(handover),
-        metrics_(metrics) {}
+        stream_(stream),
+        metrics_(metrics),
+        gate_(context.deck, pair, source, metrics) {}
 
   /// Returns false when a signal ended it early: then there are no forecasts.
   bool run(Summary& summary);
 
  private:
-  void stream_lessons(StreamProducer& producer);
+  void stream_lessons();
   void report_lesson(int lesson);
+  bool run_hybrid(Forecast& forecast);
   /// A full disk must not end the run: the loss is said, the stream goes on.
   void archive_sample(const SampleInfo& info, const std::vector<const float*>& payload);
 
@@ -42,9 +47,11 @@ class SolverSide {
   const Deck& deck_;
   SolverPair& pair_;
   ArchiveWriter* archive_;  ///< none when the deck names none
-  ModelHandover& handover_;
+  StreamProducer* stream_;
   MetricsWriter* metrics_;
+  Gate gate_;
   BudgetWatch watch_;
+  std::int64_t samples_ = 0;  ///< taught so far
 };
 
 }  // namespace tramontane

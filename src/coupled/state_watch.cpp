@@ -34,7 +34,8 @@ void StateWatch::start(const State& state, double time_seconds, StepFlags mine) 
 StepFlags StateWatch::finish() {
   if (request_.empty()) return {};
   wait_with_deadline(request_, deadline_,
-                     fmt::format("solver rank {}: agreeing with the other solver ranks after a step", comm_.rank()));
+                     fmt::format("solver rank {}: agreeing with the other solver ranks after a step", comm_.rank()),
+                     comm_.get());
   request_.clear();
   if (message_->agreed[0]) report();
   return {message_->agreed[1] != 0, message_->agreed[2] != 0};
@@ -81,7 +82,7 @@ void StateWatch::report() {
   MPI_Bcast(&length, 1, MPI_INT, nearest.rank, comm_.get());
   text.resize(length);
   MPI_Bcast(text.data(), length, MPI_CHAR, nearest.rank, comm_.get());
-  throw RunError(text);
+  throw BlowUp(text);
 }
 
 }  // namespace tramontane

@@ -6,10 +6,16 @@
 #include <string>
 #include <vector>
 
+#include "kernels/errors.hpp"
 #include "ml/mpi_deadline.hpp"
 #include "physics/state_check.hpp"
 
 namespace tramontane {
+
+/// A state is no longer finite, or its depth no longer positive. Thrown on every rank of the solver.
+struct BlowUp : RunError {
+  using RunError::RunError;
+};
 
 /// What ranks tell each other after a step; agreed is what any of them said.
 struct StepFlags {
@@ -31,8 +37,8 @@ class StateWatch {
   void start(const State& state, double time_seconds, StepFlags mine);
 
   /// Waits for what start() began and returns the agreed flags; all false when there was no start() since.
-  /// Throws RunError on every rank when any rank saw a bad cell, naming field, tile, cell, place and time, and when the
-  /// deadline passed. Trouble spreads by a stencil at every stage of a step, so of several bad cells the one nearest to
+  /// Throws BlowUp on every rank when any rank saw a bad cell, naming field, tile, cell, place and time, and RunError
+  /// when the deadline passed. Trouble spreads by a stencil at every stage of a step, so of several bad cells the one nearest to
   /// their middle is named.
   StepFlags finish();
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/wait_scope.hpp"
 #include "src/program/progress.hpp"
 #include "src/program/signals.hpp"
 
@@ -68,7 +69,9 @@ void teach(const Deck& deck, SolverPair& solvers, const TeachHooks& hooks, bool 
       SampleTiles sample;
       sample.info = {number, static_cast<std::int32_t>(lesson), lessons[lesson].validation ? 1 : 0,
                      lessons[lesson].month.number(), time};
-      sample.variables = surrogate_inputs(solvers.coarse().fields(), solvers.coarse().solver().orography());
+      const CellFields truth = solvers.coarse().fields();
+      if (hooks.sampled) hooks.sampled(sample.info, truth);
+      sample.variables = surrogate_inputs(truth, solvers.coarse().solver().orography());
       solvers.coarse().advance(interval);
       solvers.fine().advance(interval);
       const CellFields lacking = tendency_between(solvers.coarse().fields(), solvers.coarse_grained(), interval);
@@ -76,6 +79,7 @@ void teach(const Deck& deck, SolverPair& solvers, const TeachHooks& hooks, bool 
       for (const auto& component : lacking.velocity) sample.variables.push_back(to_float(component));
       hooks.deliver(sample);
       ++number;
+      sign_of_life("lesson-sample", number);
       hooks.between();
       progress.update(static_cast<double>(number), lessons[lesson].month.text());
       stop = stop_requested(solvers.comm());

@@ -30,6 +30,8 @@ struct SampleTiles {
 /// What the caller does while lessons run.
 struct TeachHooks {
   std::function<void(int lesson)> started;          ///< the solvers are at the lesson's start
+  /// The coarse-grained fine state at a sample's time, before its target is made; none: nobody looks.
+  std::function<void(const SampleInfo&, const CellFields& truth)> sampled;
   std::function<void(const SampleTiles&)> deliver;  ///< samples in the order of their numbers
   std::function<void()> between;                    ///< often
   std::function<void(int lesson)> finished;         ///< after the lesson's last sample, or the last before a stop

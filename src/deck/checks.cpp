@@ -136,13 +136,38 @@ void check_training(const Deck& deck, const RankLayout& layout) {
   if (layout.learners > 0 && deck.learner.batch % layout.learners != 0)
     throw InputError(fmt::format("{}learner.batch = {} does not divide among {} learner rank(s): choose a multiple",
                                  deck.where("learner.batch"), deck.learner.batch, layout.learners));
-  if (deck.learner.epochs == 0 && deck.learner.warmup >= deck.learner.steps)
+  if (deck.learner.epochs == 0 && deck.learner.steps > 0 && deck.learner.warmup >= deck.learner.steps)
     throw InputError(fmt::format("{}learner.warmup = {} leaves nothing of learner.steps = {}: lower it",
                                  place_of(deck, {"learner.warmup", "learner.steps"}), deck.learner.warmup,
                                  deck.learner.steps));
   if (deck.learner.model.find('/') != std::string::npos)
     throw InputError(fmt::format("{}learner.model = {} must be a plain file name: the model goes into output.dir",
                                  deck.where("learner.model"), deck.learner.model));
+}
+
+/// The fine-tuning with rollouts.
+void check_rollout(const Deck& deck, Command command) {
+  const LearnerDeck& learner = deck.learner;
+  if (learner.steps == 0 && learner.epochs == 0 && (learner.rollout.empty() || command != Command::train))
+    throw InputError(deck.where("learner.steps") +
+                     "learner.steps = 0 leaves nothing to train: give a number of steps, or stages of learner.rollout to "
+                     "tramontane train");
+  if (learner.rollout.empty()) return;
+  const std::string stages =
+      fmt::format("{}learner.rollout = [{}]", deck.where("learner.rollout"), fmt::join(learner.rollout, ", "));
+  constexpr int kLongest = 64;
+  for (const int intervals : learner.rollout)
+    if (intervals < 1 || intervals > kLongest)
+      throw InputError(fmt::format("{} holds {}: a rollout is of 1 to {} coupling intervals", stages, intervals, kLongest));
+  if (command != Command::train)
+    throw InputError(stages + " needs whole trajectories, and a run streams single samples: set it to [], and fine-tune "
+                              "from the archive afterwards (tramontane train --from)");
+  if (learner.order != SampleOrder::shuffled)
+    throw InputError(stages + " goes with learner.order = shuffled: set that, or set learner.rollout to []");
+  if (learner.patience > 0)
+    throw InputError(fmt::format("{} goes with a number of steps known beforehand: set learner.patience = {} to 0, or "
+                                 "fine-tune what was trained (tramontane train --from)",
+                                 stages, learner.patience));
 }
 
 /// What only training from archives can do, and what it needs.
@@ -166,6 +191,7 @@ void check_offline(const Deck& deck, Command command) {
     throw InputError(fmt::format("{}learner.replay goes with learner.order = stream and with one archive, that of the "
                                  "same run: set them, or set learner.replay to none",
                                  place_of(deck, {"learner.replay", "learner.order", "learner.archives"})));
+  check_rollout(deck, command);
   if (!HeldOutRule::parse(deck.learner.validation))
     throw InputError(fmt::format(
         "{}learner.validation = [{}] is none of: the word archive, one share between 0 and 1, months YYYY-MM: give one",

@@ -23,6 +23,7 @@ enum class SurrogateBackend { onednn, cudnn, reference, stub };
 enum class SampleOrder { stream, shuffled };
 enum class BadSamples { refuse, skip };
 enum class UnfinishedArchives { refuse, read };
+enum class WhenLost { go_on, stop };
 enum class RankPlacement { automatic, packed, spread };
 
 struct GridDeck {
@@ -131,12 +132,27 @@ struct LearnerDeck {
   double drift_warning = 0.5;  ///< standard deviations, see DriftReport
   int validate_every = 200;
   int patience = 0;  ///< validations; 0: no early stop
+  std::vector<int> rollout;   ///< coupling intervals of each stage of the fine-tuning; empty: none
+  int rollout_steps = 200;    ///< of each stage
+  double rollout_rate = 0.1;  ///< of learning_rate
   std::optional<double> checkpoint_minutes = 10;  ///< of wall clock; empty: none while training
   std::string resume = "none";                    ///< none or auto
   std::string precision = "f32";
   std::int64_t seed = 1;
   bool deterministic = false;
   std::string model = "model.h5";
+  WhenLost when_lost = WhenLost::go_on;
+};
+/// How new weights are let into the solver (docs/design/weights.md).
+struct GateDeck {
+  int every = 200;            ///< training steps; 0: the last weights alone
+  double hours = 24;          ///< of a shadow forecast; 0: none
+  int cases = 2;              ///< shadow forecasts a version
+  bool live = true;           ///< a live hybrid beside the lessons
+  double margin = 1.5;        ///< error of the live hybrid over that of the coarse solver alone
+  double patience = 6;        ///< h
+  double fallback_limit = 0.5;
+  int keep = 3;               ///< versions
 };
 struct ForecastDeck {
   std::vector<Month> starts{{1991, 1}, {1992, 7}};
@@ -170,6 +186,7 @@ struct Deck {
   ExchangeDeck exchange;
   SurrogateDeck surrogate;
   LearnerDeck learner;
+  GateDeck gate;
   ForecastDeck forecast;
   OutputDeck output;
   CheckpointDeck checkpoint;
@@ -195,6 +212,7 @@ const char* name_of(SurrogateBackend value);
 const char* name_of(SampleOrder value);
 const char* name_of(BadSamples value);
 const char* name_of(UnfinishedArchives value);
+const char* name_of(WhenLost value);
 const char* name_of(RankPlacement value);
 
 /// Reads a deck from YAML text. `file` names it in messages. `overrides` are "key=value", applied afterwards.

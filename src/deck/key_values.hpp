@@ -134,6 +134,11 @@ struct Names<RankPlacement> {
                                                                    {"spread", RankPlacement::spread}};
 };
 
+template <>
+struct Names<WhenLost> {
+  static constexpr std::pair<const char*, WhenLost> list[] = {{"go_on", WhenLost::go_on}, {"stop", WhenLost::stop}};
+};
+
 template <class Enum>
 const char* enum_name(Enum value) {
   for (const auto& [name, member] : Names<Enum>::list)

@@ -96,6 +96,9 @@ const char* name_of(BadSamples value) {
 const char* name_of(UnfinishedArchives value) {
   return enum_name(value);
 }
+const char* name_of(WhenLost value) {
+  return enum_name(value);
+}
 const char* name_of(RankPlacement value) {
   return enum_name(value);
 }

@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "kernels/wait_scope.hpp"
+
 extern char** environ;
 
 namespace tramontane {
@@ -33,6 +35,7 @@ int run_command(std::vector<std::string> words, double patience_seconds) {
   if (posix_spawnp(&child, arguments[0], nullptr, nullptr, arguments.data(), environ) != 0) return -1;
   const auto start = std::chrono::steady_clock::now();
   int status = 0;
+  const WaitScope wait("the program that makes the plots", MPI_COMM_NULL, WaitScope::kAll, WaitScope::kOutside);
   while (waitpid(child, &status, WNOHANG) == 0) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     if (std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() > patience_seconds)

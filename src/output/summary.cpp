@@ -71,7 +71,32 @@ Json learner_json(const LearnerSummary& s) {
                    {"stopped_early", o.stopped_early},
                    {"best_step", o.best_step >= 0 ? Json(o.best_step) : Json(nullptr)},
                    {"best_validation_loss", optional_number(o.best_validation_loss)}});
+  if (o.rollout)
+    json["rollout"] = {{"stages", o.rollout->stages},
+                       {"steps", o.rollout->steps},
+                       {"lost", o.rollout->lost},
+                       {"loss_first", o.rollout->loss_first},
+                       {"loss_last", o.rollout->loss_last}};
   return json;
+}
+
+Json gate_json(const GateSummary& s) {
+  return {{"candidates", s.candidates},
+          {"promoted", s.promoted},
+          {"rejected", s.rejected},
+          {"superseded", s.superseded},
+          {"rollbacks", s.rollbacks},
+          {"version", s.version},
+          {"forecast", s.version > 0 ? "hybrid" : "physics alone"},
+          {"training_step", s.training_step},
+          {"held_out_loss", optional_number(s.held_out_loss)},
+          {"relative_loss", optional_number(s.relative_loss)},
+          {"shadow_score", optional_number(s.shadow_score)},
+          {"cases", s.cases},
+          {"shadow_hours", s.shadow_hours},
+          {"case_bytes", s.case_bytes},
+          {"live_hours", s.live_hours},
+          {"seconds", s.seconds}};
 }
 
 Json forecast_json(const ForecastSummary& s) {
@@ -96,6 +121,11 @@ Json to_json(const Summary& summary) {
   if (summary.solver) json["solver"] = solver_json(*summary.solver);
   if (summary.stream) json["stream"] = stream_json(*summary.stream);
   if (summary.learner) json["learner"] = learner_json(*summary.learner);
+  if (summary.gate) {
+    json["gate"] = gate_json(*summary.gate);
+    json["learner"]["lost"] = !summary.gate->learner_lost.empty();
+    if (!summary.gate->learner_lost.empty()) json["learner"]["why_lost"] = summary.gate->learner_lost;
+  }
   if (summary.forecast) json["forecast"] = forecast_json(*summary.forecast);
   json["energy"] = {{"joules", optional_number(summary.energy.joules)}, {"source", summary.energy.source}};
   return json;

@@ -35,6 +35,13 @@ struct StreamSummary {
   std::int64_t queue_bytes = 0;  ///< of one solver rank, fixed at the start
 };
 
+/// Of a fine-tuning with rollouts.
+struct RolloutSummary {
+  std::vector<int> stages;                ///< coupling intervals
+  std::int64_t steps = 0, lost = 0;       ///< steps taken; rollouts that did not stay finite
+  double loss_first = 0, loss_last = 0;   ///< of the longest rollouts over held-out months; 0 without any
+};
+
 /// What training from archives adds to a learner's figures.
 struct OfflineSummary {
   double epochs = 0;                           ///< samples seen over training samples
@@ -44,7 +51,8 @@ struct OfflineSummary {
   double read_wait_seconds = 0;                ///< rank 0's wait for samples to be read
   bool stopped_early = false;                  ///< by learner.patience
   std::int64_t best_step = -1;                 ///< of the model with the least held-out loss; -1: none is kept
-  std::optional<double> best_validation_loss;
+  std::optional<double> best_validation_loss;  ///< its; of rollouts once the fine-tuning has begun
+  std::optional<RolloutSummary> rollout;
 };
 
 struct LearnerSummary {
@@ -60,6 +68,19 @@ struct LearnerSummary {
   std::optional<double> drift;   ///< greatest drift of arriving samples against the normaliser
   std::int64_t drift_step = 0;   ///< when it was seen
   std::optional<OfflineSummary> offline;
+};
+
+/// What became of the weights that a learner offered.
+struct GateSummary {
+  std::int64_t candidates = 0, promoted = 0, rejected = 0, superseded = 0, rollbacks = 0;
+  std::int64_t version = 0, training_step = 0;  ///< in use at the end; 0: physics alone
+  std::optional<double> held_out_loss, relative_loss, shadow_score;  ///< of that version
+  int cases = 0;                                                     ///< shadow forecasts a version
+  double shadow_hours = 0;                                           ///< length of each
+  std::int64_t case_bytes = 0;                                       ///< states kept for them, over all solver ranks
+  double live_hours = 0;                                             ///< model time of the live hybrid
+  double seconds = 0;                                                ///< wall clock of judging and of the live hybrid
+  std::string learner_lost;                                          ///< why the learner was lost; "": it was not
 };
 
 /// Scores by field, then by system, one value a lead time.
@@ -86,6 +107,7 @@ struct Summary {
   std::optional<SolverSummary> solver;
   std::optional<StreamSummary> stream;
   std::optional<LearnerSummary> learner;
+  std::optional<GateSummary> gate;
   std::optional<ForecastSummary> forecast;
   EnergySummary energy;
 };

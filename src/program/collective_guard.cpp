@@ -8,6 +8,8 @@
 #include <thread>
 
 #include "kernels/errors.hpp"
+#include "kernels/wait_scope.hpp"
+#include "src/program/watchdog.hpp"
 
 namespace tramontane {
 namespace {
@@ -60,7 +62,8 @@ int exit_code(const Outcome& outcome) {
 }
 
 /// Waits for a request; false when `seconds` pass first.
-bool completes_within(MPI_Request& request, double seconds) {
+bool completes_within(MPI_Request& request, double seconds, MPI_Comm comm) {
+  const WaitScope wait("the end of all ranks, after an error", comm, WaitScope::kAll, seconds);
   const auto start = std::chrono::steady_clock::now();
   for (;;) {
     int done = 0;
@@ -85,6 +88,7 @@ void collective_guard(MPI_Comm comm, const std::function<void()>& body) {
       unused);
   const int failed = mine.code == 0 ? size : rank;
   int lowest = size;
+  const WaitScope wait("the agreement that no rank has failed", comm);
   MPI_Allreduce(&failed, &lowest, 1, MPI_INT, MPI_MIN, comm);
   if (lowest == size) return;
   const Outcome common = broadcast(mine, lowest, comm);
@@ -110,9 +114,15 @@ int run_to_common_end(MPI_Comm comm, const std::function<int()>& body, double pa
   MPI_Iallreduce(sent, agreed, 2, MPI_INT, MPI_MIN, closing, &request);
   if (mine.code == 0) {
     // A rank that failed elsewhere ends the job if this one does not come; so this wait needs no limit of its own.
+    const WaitScope wait("the end of all ranks", closing);
     MPI_Wait(&request, MPI_STATUS_IGNORE);
-  } else if (!completes_within(request, patience_seconds + kStagger * std::min(rank, kStaggeredRanks))) {
-    print_error(mine.text + " (on rank " + std::to_string(rank) + "; the other ranks could not be reached)");
+  } else if (!completes_within(request, patience_seconds + kStagger * std::min(rank, kStaggeredRanks), closing)) {
+    const std::string text =
+        mine.text + " (on rank " + std::to_string(rank) + "; the other ranks could not be reached)";
+    // It says where those are, and ends them; MPI's way is for processes without it, and for what is no failure of the
+    // run.
+    if (Watchdog* guard = watchdog(); guard && exit_code(mine) == kExitRunFailed) guard->end_job(text);
+    print_error(text);
     MPI_Abort(MPI_COMM_WORLD, exit_code(mine));
   }
   int code = -agreed[1];

@@ -126,6 +126,13 @@ void print_work(const Deck& deck, const Estimate& e, const RankLayout& layout) {
   if (e.samples > 0) row("samples", fmt::format("{:.0f}, one every {}", e.samples, duration_text(deck.stream.every)));
   if (layout.learners > 0)
     row("training", fmt::format("{} steps of {} samples", deck.learner.steps, deck.learner.batch));
+  if (!deck.learner.rollout.empty() && layout.learners > 0) {
+    row("fine-tuning", fmt::format("{} stages of {} steps, rollouts over {} coupling intervals",
+                                   deck.learner.rollout.size(), deck.learner.rollout_steps,
+                                   fmt::join(deck.learner.rollout, ", ")));
+    row("its rollouts", fmt::format("{:.0f} coarse intervals, {} of the wall time", e.rollout_intervals,
+                                    wall_clock_text(e.rollout_seconds)));
+  }
   // What a stream holds is fixed at the start; the rest is an estimate.
   if (layout.solvers > 0)
     row("memory, solver rank",

@@ -160,6 +160,20 @@ Estimate estimate(const Deck& deck, Command command, const RankLayout& layout) {
       e.solver_bytes += e.queue_bytes;
     }
     e.learner_bytes = kBytesPerRank + network_bytes + e.reservoir_bytes + e.receive_bytes;
+    double inferred = 0;
+    for (const int intervals : deck.learner.rollout) {
+      const double samples = static_cast<double>(deck.learner.batch) * deck.learner.rollout_steps;
+      e.learner_seconds += 3 * network_operations(deck) * samples / kNetworkFlops / learners;
+      if (intervals == 1) continue;  // in the archive as it is
+      e.rollout_intervals += samples * intervals;
+      inferred += samples * (intervals - 1);
+    }
+    const double coarse_steps_an_interval = std::ceil(deck.surrogate.interval / time_step(deck, coarse).seconds);
+    e.rollout_seconds = (e.rollout_intervals * coarse_steps_an_interval * coarse_cells * step_seconds +
+                         inferred * network_operations(deck) / kNetworkFlops) /
+                        learners;
+    e.learner_seconds += e.rollout_seconds;
+    if (e.rollout_intervals > 0) e.learner_bytes += coarse_cells * cell_bytes;
   }
   // Fields in double precision on the panels, and in single on the longitude-latitude grid.
   const double latlon = deck.output.latlon > 0 ? 360 / deck.output.latlon * 180 / deck.output.latlon : 0;

@@ -22,6 +22,8 @@ struct Estimate {
   double receive_bytes = 0;     ///< and its receive buffers
   double solver_seconds = 0;    ///< wall time of the integrations
   double learner_seconds = 0;   ///< wall time of the training
+  double rollout_intervals = 0;  ///< coupling intervals that the training's rollouts run, all learner ranks
+  double rollout_seconds = 0;    ///< wall time of these within that of the training
   double output_bytes = 0;      ///< what is written to disk
   double wall_seconds() const;  ///< teaching and training overlap
 };

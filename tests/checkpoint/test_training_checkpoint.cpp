@@ -42,6 +42,9 @@ class TrainingCheckpointTest : public ::testing::Test {
     c.progress.best_step = 60;
     c.progress.since_best = 1;
     c.progress.seconds = 12.5;
+    c.progress.rollout_loss_first = 2.5;
+    c.progress.rollout_loss = 2.25;
+    c.progress.rollouts_lost = 4;
     c.progress.recent_losses = {0.3, 0.29};
     c.progress.best_weights = {9, 8, 7, 6, 5};
     return c;
@@ -80,6 +83,9 @@ void expect_same(const TrainingCheckpoint& a, const TrainingCheckpoint& b) {
   EXPECT_EQ(a.progress.best_step, b.progress.best_step);
   EXPECT_EQ(a.progress.since_best, b.progress.since_best);
   EXPECT_EQ(a.progress.seconds, b.progress.seconds);
+  EXPECT_EQ(a.progress.rollout_loss_first, b.progress.rollout_loss_first);
+  EXPECT_EQ(a.progress.rollout_loss, b.progress.rollout_loss);
+  EXPECT_EQ(a.progress.rollouts_lost, b.progress.rollouts_lost);
   EXPECT_EQ(a.progress.recent_losses, b.progress.recent_losses);
   EXPECT_EQ(a.progress.best_weights, b.progress.best_weights);
 }

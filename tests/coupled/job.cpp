@@ -30,16 +30,17 @@ std::string Scratch::write(const std::string& name, const std::string& text) con
   return *this / name;
 }
 
-Job run_job(const Scratch& scratch, const std::string& name, int ranks, const std::string& arguments,
-            int limit_seconds) {
+Job run_job(const Scratch& scratch, const std::string& name, int ranks, const std::string& arguments, int limit_seconds,
+            const std::string& variable) {
   const std::string out = scratch / (name + ".out"), err = scratch / (name + ".err");
   // timeout asks mpirun to end, which ends its ranks; an mpirun that does not is killed 10 s later.
   const std::string command =
       "env -i PATH=\"$PATH\" HOME=\"${HOME:-/}\" TMPDIR=\"${TMPDIR:-/tmp}\" OMPI_ALLOW_RUN_AS_ROOT=1 "
       "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_btl_base_warn_component_unused=0 "
-      "OMP_NUM_THREADS=1 ASAN_OPTIONS=\"$ASAN_OPTIONS\" timeout -k 10 " +
-      std::to_string(limit_seconds) + " mpirun --oversubscribe -n " + std::to_string(ranks) +
-      " " TRAMONTANE_PROGRAM " " + arguments + " > " + out + " 2> " + err + " < /dev/null";
+      "OMP_NUM_THREADS=1 ASAN_OPTIONS=\"$ASAN_OPTIONS\" " +
+      (variable.empty() ? "" : "'" + variable + "' ") + "timeout -k 10 " + std::to_string(limit_seconds) +
+      " mpirun --oversubscribe -n " + std::to_string(ranks) + " " TRAMONTANE_PROGRAM " " + arguments + " > " + out +
+      " 2> " + err + " < /dev/null";
   const int status = std::system(command.c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_text(out), read_text(err)};
 }

@@ -36,10 +36,10 @@ struct Job {
 };
 
 /// mpirun -n `ranks` tramontane `arguments`, ended after `limit_seconds` so that nothing can hang CTest. The
-/// environment of the calling MPI program does not reach the job. What it writes is kept in `scratch` as <name>.out and
-/// <name>.err.
+/// environment of the calling MPI program does not reach the job but for `variable`, "NAME=value". What it writes is
+/// kept in `scratch` as <name>.out and <name>.err.
 Job run_job(const Scratch& scratch, const std::string& name, int ranks, const std::string& arguments,
-            int limit_seconds = 120);
+            int limit_seconds = 120, const std::string& variable = "");
 
 /// The program's processes of one job: world rank by process number. They are told by the name of their scratch folder
 /// on their command line.

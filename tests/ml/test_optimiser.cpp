@@ -83,6 +83,26 @@ TEST(AdamW, ScheduleWarmsUpAndFallsToItsFloor) {
   EXPECT_DOUBLE_EQ(optimiser.learning_rate(5000), 1e-4);
 }
 
+TEST(AdamW, FineTuningIsAScheduleOfItsOwn) {
+  OptimiserOptions options = plain();
+  options.learning_rate = 1e-3;
+  options.floor_fraction = 0.1;
+  options.total_steps = 1;
+  options.tuning_steps = 20;
+  options.tuning_fraction = 0.2;
+  Optimiser optimiser(two_parameters(), options, {0.0f, 0.0f});
+  EXPECT_DOUBLE_EQ(optimiser.learning_rate(1), 1e-4);       // the first schedule's floor
+  EXPECT_DOUBLE_EQ(optimiser.learning_rate(2), 0.5 * 2e-4);  // warmed up over two of the twenty steps
+  EXPECT_DOUBLE_EQ(optimiser.learning_rate(3), 2e-4);
+  EXPECT_DOUBLE_EQ(optimiser.learning_rate(12), 2e-4 * (0.1 + 0.9 * 0.5));
+  EXPECT_DOUBLE_EQ(optimiser.learning_rate(21), 2e-5);
+  // The average begins anew: of the step that is first in the new schedule it takes 9 / 11 again.
+  step(optimiser, Reduced({1.0f, 1.0f}));
+  const OptimiserState before = optimiser.state();
+  step(optimiser, Reduced({1.0f, 1.0f}));
+  EXPECT_FLOAT_EQ(optimiser.average()[0], 2.0f / 11 * before.average[0] + 9.0f / 11 * optimiser.parameters()[0]);
+}
+
 TEST(AdamW, RestoredStateContinuesBitForBit) {
   Optimiser a(two_parameters(), plain(), {1.0f, 2.0f}), b(two_parameters(), plain(), {0.0f, 0.0f});
   step(a, Reduced({0.3f, -1.0f}));

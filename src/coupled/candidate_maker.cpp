@@ -1,0 +1,55 @@
+#include "src/coupled/candidate_maker.hpp"
+
+#include <algorithm>
+
+namespace tramontane {
+
+CandidateMaker::CandidateMaker(const Deck& deck, std::int64_t steps, CandidateSink* sink, std::int64_t first_version)
+    : deck_(deck), steps_(steps), every_(deck.gate.every), sink_(sink), next_version_(first_version) {
+  if (deck.learner.deterministic && every_ > 0)
+    while (steps_ / 2 / every_ > kDeterministicOffers) every_ += deck.gate.every;
+}
+
+bool CandidateMaker::is_due(std::int64_t step) const {
+  if (every_ == 0 || step == 0 || step >= steps_ || step % every_ != 0) return false;
+  return !deck_.learner.deterministic || 2 * step >= steps_;
+}
+
+void CandidateMaker::validated(std::int64_t step, const ValidationReport& report, const std::function<Model()>& make) {
+  validated_step_ = step;
+  validation_ = report;
+  if (!sink_ || !is_due(step)) return;
+  // Held-out lessons are to come: what nobody could look at is not offered.
+  if (report.samples == 0 && !deck_.teach.validation.empty()) return;
+  if (!deck_.learner.deterministic) {
+    take_verdicts();
+    if (!sink_->is_free()) return;
+    if (report.samples > 0 && report.loss >= current_loss_ * report.persistence) return;
+  }
+  offer(make(), false);
+}
+
+void CandidateMaker::offer_last(Model model) {
+  if (!sink_) return;
+  offer(std::move(model), true);
+  sink_->finish();
+}
+
+void CandidateMaker::offer(Model model, bool is_last) {
+  CandidateFacts facts;
+  facts.version = next_version_++;
+  facts.training_step = model.training_step;
+  facts.is_last = is_last;
+  if (validated_step_ == model.training_step && validation_.samples > 0) {
+    facts.held_out_loss = validation_.loss;
+    facts.persistence_loss = validation_.persistence;
+  }
+  write_facts(model, facts);
+  sink_->publish(model.to_bytes());
+}
+
+void CandidateMaker::take_verdicts() {
+  while (const auto verdict = sink_->verdict()) current_loss_ = verdict->current_loss;
+}
+
+}  // namespace tramontane

@@ -1,0 +1,48 @@
+/// When a learner offers its weights to the solver.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "ml/trainer.hpp"
+#include "src/coupled/candidate.hpp"
+#include "src/deck/deck.hpp"
+
+namespace tramontane {
+
+/// On every learner rank; the first one has the sink. Every gate.every steps the weights are offered if their held-out
+/// loss beats that of the version in use, as the last verdict told it, and the last offer has left this rank. The last
+/// weights are offered in any case: they are to be kept.
+///
+/// With learner.deterministic nothing may depend on when a verdict comes: the solver alone compares losses, and offers
+/// are at most kDeterministicOffers, of the second half of training, in which all samples have been admitted and the
+/// lessons are as good as over, so that little memory waits for the solver.
+class CandidateMaker {
+ public:
+  static constexpr std::int64_t kDeterministicOffers = 8;
+
+  /// @param sink null but on the first learner rank; @param steps of the whole training; @param first_version number
+  /// of the first offer: one above the last that this solver has seen
+  CandidateMaker(const Deck& deck, std::int64_t steps, CandidateSink* sink, std::int64_t first_version = 1);
+
+  /// Whether this step needs a validation. The same on every rank.
+  bool is_due(std::int64_t step) const;
+  /// After a validation. `make` gives the model as it is now; it is called only when it is offered.
+  void validated(std::int64_t step, const ValidationReport& report, const std::function<Model()>& make);
+  /// The last weights. Waits until they have been taken; throws RunError past the deadline.
+  void offer_last(Model model);
+
+ private:
+  void offer(Model model, bool is_last);
+  void take_verdicts();
+
+  const Deck& deck_;
+  std::int64_t steps_, every_;
+  CandidateSink* sink_;
+  std::int64_t next_version_;
+  double current_loss_ = 1;  ///< relative held-out loss of the version in use
+  std::int64_t validated_step_ = -1;
+  ValidationReport validation_;
+};
+
+}  // namespace tramontane

@@ -1,0 +1,40 @@
+/// The live hybrid: the coarse solver with the weights in use, running freely beside each lesson.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "kernels/sample.hpp"
+#include "src/coupled/companion_run.hpp"
+
+namespace tramontane {
+
+/// Starts from the fine state at the start of every lesson, and anew when other weights come into use; is held against
+/// the fine state at every sample, and so is the coarse solver alone, from the same start.
+class LiveHybrid {
+ public:
+  LiveHybrid(const Deck& deck, SolverPair& solvers);
+
+  struct Report {
+    double lead_hours = 0;
+    double error = 0, coarse_error = 0;  ///< root of the error energy, m3/2 s-1
+    double fallback_fraction = 0;        ///< of cells, since the version's beginning
+    std::string bad;                     ///< "", or why the weights count as bad
+    double ratio() const { return coarse_error > 0 ? error / coarse_error : 1; }
+  };
+  /// The fine state on the coarse grid at a sample's time, and the correction in use (null: none). Nothing at a start
+  /// and without a correction. Collective.
+  std::optional<Report> see(const SampleInfo& info, const CellFields& truth, HybridCorrection* correction);
+
+ private:
+  void start(const SampleInfo& info, const CellFields& truth);
+
+  const Deck& deck_;
+  SolverPair& solvers_;
+  CompanionRun hybrid_, alone_;
+  HybridCorrection* followed_ = nullptr;  ///< the correction that runs now
+  int lesson_ = -1;
+  double started_ = 0, time_ = 0, bad_seconds_ = 0;  ///< model time, s
+};
+
+}  // namespace tramontane
