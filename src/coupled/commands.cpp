@@ -1,6 +1,7 @@
 #include "src/program/commands.hpp"
 
 #include "src/coupled/coupled_run.hpp"
+#include "src/coupled/following_training.hpp"
 #include "src/coupled/solver_run.hpp"
 
 namespace tramontane {
@@ -10,7 +11,7 @@ int command_run(const CommandContext& context) {
 }
 
 int command_train(const CommandContext& context) {
-  return run_training(context);
+  return has_two_jobs(context.deck, Command::train) ? run_following_training(context) : run_training(context);
 }
 
 int command_forecast(const CommandContext& context) {

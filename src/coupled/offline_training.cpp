@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <map>
 
-#include "kernels/checksum.hpp"
 #include "ml/onnx/model_import.hpp"
 #include "src/checkpoint/training_store.hpp"
 #include "src/coupled/coupled_run.hpp"
@@ -18,6 +17,7 @@
 #include "src/coupled/reservoir_batches.hpp"
 #include "src/coupled/reservoir_report.hpp"
 #include "src/coupled/rollout_batches.hpp"
+#include "src/coupled/training_identity.hpp"
 #include "src/deck/duration.hpp"
 #include "src/deck/keys.hpp"
 #include "src/output/continued_file.hpp"
@@ -79,51 +79,6 @@ Model load_starting_model(const Deck& deck, const std::string& path, const Learn
           deck.where(key.name), path, s.type, s.width, s.levels));
     }
   return model;
-}
-
-/// Lines "key = value" of what decides the weights.
-std::string settings_of(const Deck& deck) {
-  // The samples are told by what they hold; the others do not change the result.
-  std::vector<std::string> free = {"learner.archives",   "learner.bad_samples", "learner.unfinished",
-                                   "learner.validation", "learner.read_ahead",  "learner.checkpoint_minutes",
-                                   "learner.resume",     "learner.patience",    "learner.model",
-                                   "surrogate.model"};
-  if (deck.learner.order == SampleOrder::shuffled)
-    for (const char* key : {"learner.reservoir", "learner.watermark", "learner.deterministic"}) free.emplace_back(key);
-  std::string text;
-  for (const Key& key : deck_keys()) {
-    if (!key.name.starts_with("learner.") && !key.name.starts_with("surrogate.")) continue;
-    if (std::find(free.begin(), free.end(), key.name) != free.end()) continue;
-    text += fmt::format("{} = {}\n", key.name, key.get(deck));
-  }
-  return text;
-}
-
-TrainingIdentity identity_of(const Deck& deck, const LearningPlan& plan, const ArchiveSet& archives, int learners) {
-  TrainingIdentity identity;
-  identity.n = plan.n;
-  identity.interval_seconds = plan.interval;
-  const NetworkGraph graph = build_graph(training_network(deck, plan));
-  identity.parameters = static_cast<std::int64_t>(graph.parameters());
-  Checksum network, initial;
-  for (const ParameterBlock& block : graph.blocks) {
-    network.add(block.name.data(), block.name.size());
-    for (const auto size : block.shape) {
-      const auto wide = static_cast<std::int64_t>(size);
-      network.add(&wide, sizeof wide);
-    }
-  }
-  identity.network = network.value();
-  if (plan.from) {
-    initial.add(plan.from->weights.data(), plan.from->weights.size() * sizeof(float));
-    identity.initial = initial.value();
-  }
-  identity.samples = archives.size();
-  identity.sample_marks = archives.fingerprint();
-  identity.settings = settings_of(deck);
-  identity.learners = learners;
-  identity.depends_on_learners = deck.learner.order == SampleOrder::stream;
-  return identity;
 }
 
 /// Steps on single intervals.
@@ -189,7 +144,8 @@ class OfflineTraining {
       if (context_.is_root()) spdlog::info("stopped by a signal before training began: nothing was changed");
       return kExitStopped;
     }
-    TrainingStore store(deck_, identity_of(deck_, plan_, *archives_, context_.size), context_.world);
+    TrainingStore store(
+        deck_, training_identity(deck_, plan_, archives_->size(), archives_->fingerprint(), context_.size), context_.world);
     plan_.resumed = store.find();
     // From here on files of an earlier run are replaced.
     store.open();

@@ -14,7 +14,8 @@
 
 namespace tramontane {
 
-std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, const Tiling& tiling) {
+std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, const Tiling& tiling,
+                                            std::function<void(ArchiveChange, std::int64_t)> on_change) {
   if (!deck.stream.archive) return nullptr;
   ArchiveMeta meta;
   meta.interval_seconds = deck.surrogate.interval;
@@ -26,6 +27,7 @@ std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, 
   meta.lon = grid.lon;
   meta.lat = grid.lat;
   meta.cell_area = grid.area;
+  meta.on_change = std::move(on_change);
   return std::make_unique<ArchiveWriter>(*deck.stream.archive, solvers, tiling, meta);
 }
 

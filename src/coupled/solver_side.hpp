@@ -14,7 +14,9 @@
 namespace tramontane {
 
 /// The archive that stream.archive asks for; nothing when it is none. Collective over the solvers. Throws InputError.
-std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, const Tiling& tiling);
+/// @param on_change see ArchiveMeta
+std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, const Tiling& tiling,
+                                            std::function<void(ArchiveChange, std::int64_t)> on_change = {});
 
 /// What the solver ranks do, in order: stream lessons while the gate takes in weights, run reference forecasts while the
 /// learner trains on, take its last weights, run the hybrid with the version in use, score. Fills in the solver's, the
@@ -35,6 +37,8 @@ class SolverSide {
 
   /// Returns false when a signal ended it early: then there are no forecasts.
   bool run(Summary& summary);
+  /// Samples taught.
+  std::int64_t samples() const { return samples_; }
 
  private:
   void stream_lessons();

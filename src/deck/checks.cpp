@@ -145,6 +145,20 @@ void check_training(const Deck& deck, const RankLayout& layout) {
                                  deck.where("learner.model"), deck.learner.model));
 }
 
+/// What two jobs that meet in a folder can not do.
+void check_exchange(const Deck& deck, Command command) {
+  if (command == Command::train && deck.learner.order == SampleOrder::shuffled)
+    throw InputError(
+        fmt::format("{}learner.order = shuffled needs all samples beforehand, and with exchange.dir they are still being "
+                    "made: set it to stream, or train on the finished archive with exchange.dir=none",
+                    place_of(deck, {"learner.order", "exchange.dir"})));
+  if (command == Command::train && !deck.learner.archives.empty())
+    throw InputError(
+        fmt::format("{}learner.archives names finished archives, and with exchange.dir a learner follows the run there: "
+                    "leave one of them out",
+                    place_of(deck, {"learner.archives", "exchange.dir"})));
+}
+
 /// The fine-tuning with rollouts.
 void check_rollout(const Deck& deck, Command command) {
   const LearnerDeck& learner = deck.learner;
@@ -268,6 +282,7 @@ void check_deck(const Deck& deck, Command command, const RankLayout& layout) {
                      "checkpoint.resume continues a run of the solver alone (tramontane run with surrogate.kind = "
                      "none): set it to none");
   if (coupled) check_teaching(deck);
+  if (has_two_jobs(deck, command)) check_exchange(deck, command);
   if (coupled || command == Command::train) {
     check_training(deck, layout);
     check_arithmetic(deck);
@@ -281,7 +296,7 @@ void check_deck(const Deck& deck, Command command, const RankLayout& layout) {
     if (!has_surrogate)
       throw InputError(deck.where("surrogate.kind") +
                        "surrogate.kind = none leaves nothing to train: set it to correction");
-    if (deck.learner.archives.empty())
+    if (deck.learner.archives.empty() && !has_two_jobs(deck, command))
       throw InputError("learner.archives is empty: name at least one archive that a run left (stream.archive)");
   }
   if (command == Command::forecast) {

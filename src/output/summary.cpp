@@ -110,6 +110,12 @@ Json forecast_json(const ForecastSummary& s) {
           {"cost_ratio", optional_number(s.cost_ratio)}};
 }
 
+Json exchange_json(const ExchangeSummary& s) {
+  return {{"produced", s.produced}, {"archived", s.archived}, {"lost", s.lost},
+          {"taken", s.taken},       {"rejected", s.rejected}, {"left", s.left},
+          {"learners", s.learners}, {"refused", s.refused},   {"partner", s.partner}};
+}
+
 }  // namespace
 
 Json to_json(const Summary& summary) {
@@ -127,6 +133,7 @@ Json to_json(const Summary& summary) {
     if (!summary.gate->learner_lost.empty()) json["learner"]["why_lost"] = summary.gate->learner_lost;
   }
   if (summary.forecast) json["forecast"] = forecast_json(*summary.forecast);
+  if (summary.exchange) json["exchange"] = exchange_json(*summary.exchange);
   json["energy"] = {{"joules", optional_number(summary.energy.joules)}, {"source", summary.energy.source}};
   return json;
 }

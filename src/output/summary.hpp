@@ -70,6 +70,16 @@ struct LearnerSummary {
   std::optional<OfflineSummary> offline;
 };
 
+/// A run and its learner as two jobs (exchange.dir): where the samples went, as far as this job knows.
+struct ExchangeSummary {
+  std::int64_t produced = 0, archived = 0, lost = 0;  ///< the run's
+  std::int64_t taken = 0, rejected = 0;               ///< the learner's
+  std::int64_t left = 0;                              ///< in the archive, not taken
+  std::int64_t learners = 0;                          ///< the run's: that have come, one after the other
+  std::int64_t refused = 0;                           ///< the run's: damaged weights files
+  std::string partner;                                ///< what became of the other job, in words
+};
+
 /// What became of the weights that a learner offered.
 struct GateSummary {
   std::int64_t candidates = 0, promoted = 0, rejected = 0, superseded = 0, rollbacks = 0;
@@ -109,6 +119,7 @@ struct Summary {
   std::optional<LearnerSummary> learner;
   std::optional<GateSummary> gate;
   std::optional<ForecastSummary> forecast;
+  std::optional<ExchangeSummary> exchange;
   EnergySummary energy;
 };
 

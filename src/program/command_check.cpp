@@ -32,7 +32,8 @@ void print_files(const Deck& deck, Command planned) {
     row("winds", fmt::format("{}, {} to {}", deck.data.winds, months.first.text(), months.last.text()));
   }
   if (reads_relief(deck, planned)) row("relief", deck.data.relief);
-  if (planned == Command::train) row("archives", fmt::format("{}", fmt::join(deck.learner.archives, ", ")));
+  if (has_two_jobs(deck, planned)) row("exchange folder", *deck.exchange.dir);
+  if (planned == Command::train && !has_two_jobs(deck, planned)) row("archives", fmt::format("{}", fmt::join(deck.learner.archives, ", ")));
   if (deck.surrogate.model) row("model", *deck.surrogate.model);
   row("output folder", deck.output.dir + " (writable)");
 }

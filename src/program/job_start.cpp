@@ -136,6 +136,9 @@ CommandContext begin_job(const std::vector<char*>& arguments, MPI_Comm world) {
   context.deck = read_job_deck(line, world);
   if (line.command == Command::scale) return context;
   const Command planned = line.command == Command::check ? line.planned : line.command;
+  // The archive is what a learner of another job reads, so such a run always has one.
+  if (has_two_jobs(context.deck, planned) && planned == Command::run && !context.deck.stream.archive)
+    context.deck.stream.archive = *context.deck.exchange.dir + "/archive.h5";
   // Started on one rank, check plans for a job that is not there: the least number of ranks that the deck works with.
   const bool is_real = line.command != Command::check || (context.size > 1 && !line.planned_ranks);
   const int ranks = is_real ? context.size : line.planned_ranks.value_or(least_ranks(context.deck, planned));

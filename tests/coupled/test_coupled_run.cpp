@@ -35,10 +35,10 @@ void expect_same_network(const Model& a, const Model& b) {
 TEST_F(CoupledRun, LeavesItsFiles) {
   const std::string folder = small_run().folder;
   for (const char* name : {"summary.json", "metrics.jsonl", "deck.yaml", "model.h5", "model.onnx", "forecast.nc",
-                           "archive.h5"})
+                           "archive.h5", "deliveries.csv"})
     EXPECT_TRUE(std::filesystem::is_regular_file(folder + "/" + name)) << name;
   // Nothing half-written, no parts.
-  EXPECT_EQ(contents_of(folder).size(), 7u);
+  EXPECT_EQ(contents_of(folder).size(), 8u);
 }
 
 TEST_F(CoupledRun, SummaryHasEveryStableKey) {

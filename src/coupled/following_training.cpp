@@ -1,0 +1,235 @@
+#include "src/coupled/following_training.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <cmath>
+#include <filesystem>
+
+#include "kernels/checksum.hpp"
+#include "src/checkpoint/training_store.hpp"
+#include "src/coupled/candidate_maker.hpp"
+#include "src/coupled/delivery_record.hpp"
+#include "src/coupled/energy_meter.hpp"
+#include "src/coupled/learning.hpp"
+#include "src/coupled/provenance.hpp"
+#include "src/coupled/reservoir_batches.hpp"
+#include "src/coupled/reservoir_report.hpp"
+#include "src/coupled/training_identity.hpp"
+#include "src/deck/duration.hpp"
+#include "src/exchange/followed_archive.hpp"
+#include "src/exchange/learner_end.hpp"
+#include "src/output/continued_file.hpp"
+#include "src/output/report.hpp"
+#include "src/output/run_folder.hpp"
+#include "src/program/collective_guard.hpp"
+#include "src/program/estimate.hpp"
+
+namespace tramontane {
+
+namespace {
+
+using End = FollowedArchiveSource::End;
+
+/// What became of the run, for the report.
+std::string text_of(End end) {
+  switch (end) {
+    case End::completed:
+      return "the run has closed its archive";
+    case End::early:
+      return "the run ended its archive early";
+    case End::dead:
+      return "the run has died";
+    case End::replaced:
+      return "another run has taken the folder";
+    default:
+      return "the run goes on";
+  }
+}
+
+/// One training, in order: claim the folder, find the run, find a checkpoint, train, save, tell the counts.
+class FollowingTraining {
+ public:
+  explicit FollowingTraining(const CommandContext& context) : context_(context), deck_(context.deck) {}
+
+  int run() {
+    attach();
+    require_fit();
+    plan();
+    TrainingStore store(deck_, identity(), context_.world);
+    plan_.resumed = store.find();
+    // From here on files of an earlier training are replaced.
+    store.open();
+    open_metrics();
+
+    FollowedArchiveSource source(terms());
+    CandidateMaker maker(deck_, plan_.steps, end_.get(), end_ ? end_->first_version() : 1);
+    LearningHooks hooks;
+    hooks.after_step = [&](std::int64_t step) {
+      if (end_) end_->beat(step);
+      say_end(source.end());
+    };
+    hooks.validation_due = [&](std::int64_t step) { return maker.is_due(step); };
+    hooks.validated = [&](std::int64_t step, const ValidationReport& report, const std::function<Model()>& make) {
+      maker.validated(step, report, make);
+    };
+    hooks.checkpoint_due = [&] { return store.is_due(); };
+    hooks.checkpoint = [&](TrainingCheckpoint checkpoint) { store.write(std::move(checkpoint)); };
+    const RunAnnouncement& said = run_.announcement;
+    ReservoirBatches batches(deck_, source, plan_.steps, said.training, said.validation, surrogate_statics(plan_.n).area,
+                             context_.world, context_.is_root());
+    watch_drift(deck_, batches, metrics_.get());
+    if (context_.is_root()) spdlog::info("a learner rank holds {} for samples", bytes_text(batches.pool_bytes()));
+    LearningOutcome outcome = learn(deck_, plan_, batches, context_.world, metrics_.get(), hooks);
+    write_deliveries(deliveries_path(deck_), batches.deliveries(), context_.world);
+    add_reservoir_figures(outcome.summary, batches);
+    const bool is_stopped = outcome.is_stopped && outcome.summary.steps < plan_.steps;
+    report(outcome, source, is_stopped);
+    maker.offer_last(std::move(outcome.model));
+    if (end_) end_->end(is_stopped ? "stopped" : "done", exchange_.taken, exchange_.rejected);
+    if (is_stopped && context_.is_root())
+      spdlog::info("the checkpoint is {}; run the same command with --set learner.resume=auto to continue", store.last());
+    return is_stopped ? kExitStopped : kExitDone;
+  }
+
+ private:
+  void attach() {
+    std::string note;
+    collective_guard(context_.world, [&] {
+      if (!context_.is_root()) return;
+      end_ = std::make_unique<LearnerEnd>(deck_);
+      note = end_->attach().dump();
+    });
+    unsigned long long size = note.size();
+    MPI_Bcast(&size, 1, MPI_UNSIGNED_LONG_LONG, 0, context_.world);
+    note.resize(size);
+    MPI_Bcast(note.data(), static_cast<int>(size), MPI_CHAR, 0, context_.world);
+    run_ = read_run(nlohmann::json::parse(note), *deck_.exchange.dir);
+  }
+
+  void require_fit() const {
+    const RunAnnouncement& said = run_.announcement;
+    if (said.coarse_n != deck_.surrogate.coarse_n)
+      throw InputError(fmt::format(
+          "{}the run in exchange.dir = {} teaches C{} but surrogate.coarse_n = {}: give both jobs the same deck",
+          deck_.where("surrogate.coarse_n"), *deck_.exchange.dir, said.coarse_n, deck_.surrogate.coarse_n));
+    if (std::abs(said.interval_seconds - deck_.surrogate.interval) > 1e-6 * deck_.surrogate.interval)
+      throw InputError(fmt::format("{}the run in exchange.dir = {} teaches an interval of {} but surrogate.interval = {}: "
+                                   "give both jobs the same deck",
+                                   deck_.where("surrogate.interval"), *deck_.exchange.dir,
+                                   duration_text(said.interval_seconds), duration_text(deck_.surrogate.interval)));
+    std::error_code ignored;
+    if (std::filesystem::equivalent(said.output_dir, deck_.output.dir, ignored))
+      throw InputError(fmt::format("{}output.dir = {} is the run's folder, too, and each job writes its own summary: give "
+                                   "this one another, as in --set output.dir={}-learner",
+                                   deck_.where("output.dir"), deck_.output.dir, deck_.output.dir));
+  }
+
+  void plan() {
+    plan_.n = deck_.surrogate.coarse_n;
+    plan_.interval = deck_.surrogate.interval;
+    plan_.steps = deck_.learner.steps;
+    nlohmann::ordered_json provenance = nlohmann::ordered_json::parse(training_provenance(deck_, "train"));
+    provenance["run_id"] = run_.announcement.run_id;
+    provenance["archives"] = {run_.announcement.archive};
+    plan_.provenance = provenance.dump();
+    if (!context_.is_root()) return;
+    spdlog::info("following the run of {} in {}: {} samples to train on, {} held out", run_.identity.text(),
+                 *deck_.exchange.dir, run_.announcement.training, run_.announcement.validation);
+    if (run_.version != TRAMONTANE_VERSION)
+      spdlog::warn("the run is of tramontane {}, this learner of {}: one version for both is safer", run_.version,
+                   TRAMONTANE_VERSION);
+  }
+
+  /// Samples that are still to come can not be summed up: the run that makes them stands for them.
+  TrainingIdentity identity() const {
+    const RunAnnouncement& said = run_.announcement;
+    Checksum sum;
+    sum.add(said.run_id.data(), said.run_id.size());
+    return training_identity(deck_, plan_, said.training + said.validation, sum.value(), context_.size);
+  }
+
+  FollowingTerms terms() const {
+    const std::filesystem::path folder = *deck_.exchange.dir;
+    FollowingTerms terms;
+    terms.archive = run_.announcement.archive;
+    terms.mark = folder / "archive.mark";
+    terms.note = folder / "solver.json";
+    terms.run = run_.token;
+    terms.coarse_n = plan_.n;
+    terms.interval_seconds = plan_.interval;
+    terms.silence_seconds = deck_.exchange.silence;
+    terms.learner = context_.rank;
+    terms.learners = context_.size;
+    return terms;
+  }
+
+  void open_metrics() {
+    collective_guard(context_.world, [&] {
+      if (!context_.is_root()) return;
+      write_resolved_deck(deck_);
+      const std::string path = deck_.output.dir + "/metrics.jsonl";
+      if (plan_.resumed) cut_metrics(path, static_cast<double>(plan_.resumed->optimiser.step), "step");
+      metrics_ = std::make_unique<MetricsWriter>(path, plan_.resumed.has_value());
+    });
+  }
+
+  /// Once, when it happens and not when training is over.
+  void say_end(End end) {
+    if (said_end_ || end == End::none || end == End::stopped) return;
+    said_end_ = true;
+    if (!context_.is_root()) return;
+    if (end == End::completed)
+      spdlog::info("the run has closed its archive: all samples are there");
+    else
+      spdlog::warn("{}: training goes on with the samples that are there", text_of(end));
+  }
+
+  void report(const LearningOutcome& outcome, const FollowedArchiveSource& source, bool is_stopped) {
+    say_end(source.end());
+    std::int64_t counts[2] = {source.taken(), source.rejected()};
+    MPI_Allreduce(MPI_IN_PLACE, counts, 2, MPI_INT64_T, MPI_SUM, context_.world);
+    exchange_.taken = counts[0];
+    exchange_.rejected = counts[1];
+    Summary summary;
+    summary.command = "train";
+    summary.version = TRAMONTANE_VERSION;
+    summary.deck = deck_.file;
+    summary.learner_ranks = context_.size;
+    summary.learner = outcome.summary;
+    summary.exchange = exchange_;
+    summary.exchange->partner = text_of(source.end());
+    collective_guard(context_.world, [&] {
+      if (!context_.is_root()) return;
+      outcome.model.save(std::filesystem::path(deck_.output.dir) / deck_.learner.model);
+      save_as_onnx(deck_, outcome.model);
+      summary.wall_seconds = MPI_Wtime() - began_;
+      summary.energy = energy_.read();
+      write_summary(deck_.output.dir, summary);
+      make_report(deck_);
+      spdlog::info("{} after {} steps, {:.0f} s, {} samples taken, {} rejected; {}: loss {:.4f} -> {:.4f}; model in {}/{}",
+                   is_stopped ? "stopped by a signal" : "trained", summary.learner->steps, summary.wall_seconds,
+                   exchange_.taken, exchange_.rejected, text_of(source.end()), summary.learner->loss_first,
+                   summary.learner->loss_last, deck_.output.dir, deck_.learner.model);
+    });
+  }
+
+  const CommandContext& context_;
+  const Deck& deck_;
+  const double began_ = MPI_Wtime();
+  EnergyMeter energy_;
+  std::unique_ptr<LearnerEnd> end_;  ///< on the first rank
+  FollowedRun run_;
+  LearningPlan plan_;
+  ExchangeSummary exchange_;
+  std::unique_ptr<MetricsWriter> metrics_;
+  bool said_end_ = false;
+};
+
+}  // namespace
+
+int run_following_training(const CommandContext& context) {
+  return FollowingTraining(context).run();
+}
+
+}  // namespace tramontane

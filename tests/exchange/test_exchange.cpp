@@ -1,0 +1,478 @@
+// The folder through which two jobs meet: marks, notes, claims, and an archive that is read while it is written.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <fstream>
+#include <thread>
+
+#include "job.hpp"
+#include "kernels/errors.hpp"
+#include "src/exchange/followed_archive.hpp"
+#include "src/exchange/learner_end.hpp"
+#include "src/exchange/solver_end.hpp"
+
+namespace tramontane::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+Deck exchange_deck(const Scratch& scratch, const std::string& silence = "1s") {
+  return parse_deck("", "deck.yaml",
+                    {"exchange.dir=" + (scratch / "x"), "exchange.silence=" + silence, "exchange.wait=2s",
+                     "exchange.final_wait=1s", "surrogate.coarse_n=8"});
+}
+
+RunAnnouncement announcement(const Scratch& scratch) {
+  RunAnnouncement run;
+  run.run_id = "0123";
+  run.archive = scratch / "archive.h5";
+  run.output_dir = scratch / "run";
+  run.n = 16;
+  run.coarse_n = 8;
+  run.interval_seconds = 3600;
+  run.training = 40;
+  run.validation = 8;
+  return run;
+}
+
+/// Runs `body` in a process of its own and returns that process.
+template <class Body>
+pid_t in_another_process(const Body& body) {
+  const pid_t child = fork();
+  if (child != 0) return child;
+  int code = 1;
+  try {
+    code = body();
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+  }
+  _exit(code);
+}
+
+/// A sample whose every value tells its number.
+std::vector<std::vector<float>> fields_of(std::int64_t number, const Tiling& tiling) {
+  std::vector<std::vector<float>> fields(sample_inputs().size() + sample_targets().size(),
+                                         std::vector<float>(static_cast<std::size_t>(tiling.cell_count())));
+  for (std::size_t v = 0; v < fields.size(); ++v)
+    for (std::size_t k = 0; k < fields[v].size(); ++k)
+      fields[v][k] = static_cast<float>(number) + 0.001f * static_cast<float>(k % 97) + 1000.0f * static_cast<float>(v);
+  return fields;
+}
+
+void append(ArchiveWriter& archive, std::int64_t number, const Tiling& tiling) {
+  const auto fields = fields_of(number, tiling);
+  std::vector<const float*> payload;
+  for (const auto& field : fields) payload.push_back(field.data());
+  archive.append({number, static_cast<std::int32_t>(number / 10), 0, 198301, 3600.0 * static_cast<double>(number)}, payload);
+}
+
+ArchiveMeta meta_for(const Tiling& tiling, int flush_every, std::function<void(ArchiveChange, std::int64_t)> on_change) {
+  ArchiveMeta meta;
+  meta.interval_seconds = 3600;
+  meta.lon = meta.lat = meta.cell_area = std::vector<double>(static_cast<std::size_t>(tiling.cell_count()), 1.0);
+  meta.flush_every = flush_every;
+  meta.on_change = std::move(on_change);
+  return meta;
+}
+
+/// The next sample as a value.
+std::optional<Sample> next(FollowedArchiveSource& source) {
+  Sample sample;
+  return source.wait(sample) ? std::optional(sample) : std::nullopt;
+}
+std::optional<Sample> at_hand(FollowedArchiveSource& source) {
+  Sample sample;
+  return source.poll(sample) ? std::optional(sample) : std::nullopt;
+}
+
+FollowingTerms terms_for(const Scratch& scratch, std::uint64_t run) {
+  FollowingTerms terms;
+  terms.archive = scratch / "archive.h5";
+  terms.mark = scratch / "archive.mark";
+  terms.note = scratch / "solver.json";
+  terms.run = run;
+  terms.coarse_n = 8;
+  terms.interval_seconds = 3600;
+  terms.silence_seconds = 2;
+  return terms;
+}
+
+TEST(FlushMark, TellsWhenTheStructureChanges) {
+  const Scratch scratch("mark");
+  FlushMarkReader reader(scratch / "archive.mark");
+  EXPECT_FALSE(reader.read());
+  FlushMarkWriter writer(scratch / "archive.mark", 7);
+  EXPECT_TRUE(reader.read()->is_changing());
+  std::uint64_t last = 0;
+  for (const ArchiveChange change : {ArchiveChange::flushed, ArchiveChange::begins, ArchiveChange::flushed,
+                                     ArchiveChange::begins, ArchiveChange::begins, ArchiveChange::completed}) {
+    writer.tell(change, 16);
+    const FlushState state = reader.read().value();
+    EXPECT_EQ(state.run, 7u);
+    EXPECT_EQ(state.is_changing(), change == ArchiveChange::begins);
+    EXPECT_GT(state.generation, last) << "never the same twice";
+    last = state.generation;
+  }
+  EXPECT_TRUE(reader.read()->is_over());
+  EXPECT_EQ(reader.read()->samples, 16);
+  FlushMarkWriter next(scratch / "archive.mark", 8);
+  EXPECT_EQ(reader.read()->run, 8u) << "a new run's mark is seen by those who had the old one open";
+}
+
+TEST(FlushMark, EveryFlippedBitIsNoticed) {
+  const Scratch scratch("mark-bits");
+  FlushMarkWriter writer(scratch / "archive.mark", 7);
+  writer.tell(ArchiveChange::flushed, 3);
+  const std::string good = read_text(scratch / "archive.mark");
+  for (std::size_t bit = 0; bit < 8 * good.size(); ++bit) {
+    std::string bad = good;
+    bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << bit % 8));
+    scratch.write("archive.mark", bad);
+    EXPECT_FALSE(FlushMarkReader(scratch / "archive.mark").read()) << bit;
+  }
+}
+
+TEST(Notes, AHeartbeatIsSeenAndItsEndToo) {
+  const Scratch scratch("beat");
+  BeatWatch watch;
+  {
+    Beacon beacon(scratch / "note.json", "me", 0.02, note_head("learner", 1));
+    watch.see(read_note(scratch / "note.json"));
+    EXPECT_FALSE(watch.has_changed()) << "one look at a note says nothing of its writer";
+    for (int k = 0; k < 200 && !watch.has_changed(); ++k) {
+      std::this_thread::sleep_for(10ms);
+      watch.see(read_note(scratch / "note.json"));
+    }
+    EXPECT_TRUE(watch.has_changed());
+    EXPECT_FALSE(watch.is_dead(5));
+    beacon.update({{"step", 12}});
+    EXPECT_EQ(number_in(*read_note(scratch / "note.json"), "step"), 12);
+  }
+  watch.see(read_note(scratch / "note.json"));
+  std::this_thread::sleep_for(60ms);
+  watch.see(read_note(scratch / "note.json"));
+  EXPECT_TRUE(watch.is_dead(0.05));
+  EXPECT_FALSE(watch.is_dead(60)) << "this process lives, so only silence tells";
+}
+
+// A full disk has no room for a new file, but the old one's room is still there.
+TEST(Notes, AHeartGoesOnBeatingWhereNoFileCanBeMade) {
+  if (geteuid() == 0) {
+    const Scratch scratch("no-room");
+    Beacon beacon(scratch / "note.json", "me", 10, note_head("learner", 1));
+    // A folder in the way of the side file stands for the full disk: root may write everywhere else.
+    std::filesystem::create_directories(scratch / "note.json.me.part");
+    beacon.update({{"step", 12}});
+    EXPECT_EQ(number_in(*read_note(scratch / "note.json"), "step"), 12);
+    EXPECT_EQ(beacon.failure(), "");
+  }
+}
+
+TEST(Claims, ALivingHolderIsRefused) {
+  const Scratch scratch("claim");
+  const Deck deck = exchange_deck(scratch, "5s");
+  const LearnerEnd first(deck);
+  try {
+    const LearnerEnd second(deck);
+    FAIL() << "two learners hold one folder";
+  } catch (const InputError& error) {
+    const std::string text = error.what();
+    EXPECT_NE(text.find("a learner is at work there already"), std::string::npos) << text;
+    EXPECT_NE(text.find("process " + std::to_string(getpid())), std::string::npos) << text;
+  }
+  EXPECT_TRUE(std::filesystem::exists(scratch / "x/learner.claim"));
+}
+
+TEST(Claims, ADeadHolderIsTakenOverFrom) {
+  const Scratch scratch("claim-dead");
+  const Deck deck = exchange_deck(scratch, "60s");
+  const pid_t child = in_another_process([&] {
+    const LearnerEnd learner(deck);
+    raise(SIGKILL);
+    return 0;
+  });
+  waitpid(child, nullptr, 0);
+  ASSERT_TRUE(std::filesystem::exists(scratch / "x/learner.claim"));
+  const auto start = std::chrono::steady_clock::now();
+  { const LearnerEnd second(deck); }
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 30s) << "a process that is gone needs no time of silence";
+  EXPECT_FALSE(std::filesystem::exists(scratch / "x/learner.claim")) << "released";
+}
+
+// A stopped process is what a node that hangs looks like.
+TEST(Claims, AHolderThatHangsLosesItsPlaceAndNoticesWhenItWakes) {
+  const Scratch scratch("claim-hung");
+  const Deck deck = exchange_deck(scratch, "1s");
+  const pid_t child = in_another_process([&] {
+    LearnerEnd learner(deck);
+    raise(SIGSTOP);
+    try {
+      for (int k = 0; k < 500; ++k) {
+        learner.beat(k);
+        std::this_thread::sleep_for(10ms);
+      }
+    } catch (const RunError& error) {
+      return std::string(error.what()).find("another learner has taken this one's place") != std::string::npos ? 7 : 8;
+    }
+    return 9;
+  });
+  int status = 0;
+  waitpid(child, &status, WUNTRACED);
+  const LearnerEnd second(deck);
+  kill(child, SIGCONT);
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7) << WEXITSTATUS(status);
+  EXPECT_EQ(text_in(*read_note(scratch / "x/learner.json"), "state"), "waiting") << "the second one's note stands";
+}
+
+TEST(Claims, OfManyAtOnceOneGetsIt) {
+  const Scratch scratch("claim-race");
+  const Deck deck = exchange_deck(scratch, "20s");
+  // A dead holder before them, so that all try to take over.
+  waitpid(in_another_process([&] {
+            const LearnerEnd learner(deck);
+            raise(SIGKILL);
+            return 0;
+          }),
+          nullptr, 0);
+  std::vector<pid_t> children;
+  for (int k = 0; k < 8; ++k)
+    children.push_back(in_another_process([&] {
+      try {
+        const LearnerEnd learner(deck);
+        // Until all the others have looked for a heartbeat.
+        for (int w = 0; w < 4000 && !std::filesystem::exists(scratch / "over"); ++w) std::this_thread::sleep_for(10ms);
+        return 7;
+      } catch (const InputError&) {
+        return 8;
+      }
+    }));
+  int holders = 0, refused = 0;
+  for (std::size_t k = 0; k < children.size(); ++k) {
+    int status = 0;
+    waitpid(-1, &status, 0);
+    holders += WIFEXITED(status) && WEXITSTATUS(status) == 7;
+    refused += WIFEXITED(status) && WEXITSTATUS(status) == 8;
+    if (refused == 7) scratch.write("over", "");
+  }
+  EXPECT_EQ(holders, 1);
+  EXPECT_EQ(refused, 7);
+}
+
+TEST(FollowedArchive, SamplesComeAsTheRunSaysThatTheyAreWhole) {
+  const Scratch scratch("follow");
+  const Tiling tiling(8, 1, 1);
+  FlushMarkWriter mark(scratch / "archive.mark", 5);
+  Beacon beacon(scratch / "solver.json", "me", 0.1, note_head("solver", 5));
+  auto archive = std::make_unique<ArchiveWriter>(
+      scratch / "archive.h5", MPI_COMM_SELF, tiling,
+      meta_for(tiling, 4, [&](ArchiveChange change, std::int64_t samples) { mark.tell(change, samples); }));
+  FollowedArchiveSource source(terms_for(scratch, 5));
+  std::int64_t expected = 0;
+  for (std::int64_t number = 0; number < 22; ++number) {
+    append(*archive, number, tiling);
+    while (const auto sample = at_hand(source)) {
+      EXPECT_EQ(sample->info.number, expected);
+      EXPECT_EQ(sample->input[0], static_cast<float>(expected));
+      ++expected;
+    }
+    EXPECT_EQ(expected, (number + 1) / 4 * 4) << "those of the last flush, all of them";
+    EXPECT_FALSE(source.ended());
+  }
+  archive->close();
+  while (const auto sample = next(source)) EXPECT_EQ(sample->info.number, expected++);
+  EXPECT_EQ(expected, 22);
+  EXPECT_TRUE(source.ended());
+  EXPECT_EQ(source.end(), FollowedArchiveSource::End::completed);
+  EXPECT_EQ(source.taken(), 22);
+  EXPECT_EQ(source.rejected(), 0);
+}
+
+// Writer and reader as two processes, the writer flushing after every sample as fast as it can: the reader meets the file
+// in every state, and must see each sample once, whole, in order, or wait.
+TEST(FollowedArchive, AReaderBesideABusyWriterSeesEverySampleOnce) {
+  const Scratch scratch("follow-busy");
+  constexpr std::int64_t kSamples = 400;
+  const Tiling tiling(8, 1, 1);
+  // Fork before this process has threads of its own.
+  const pid_t child = in_another_process([&] {
+    FollowingTerms terms = terms_for(scratch, 5);
+    FollowedArchiveSource source(terms);
+    std::int64_t expected = 0;
+    while (const auto sample = next(source)) {
+      if (sample->info.number != expected) return 2;
+      const auto fields = fields_of(expected, tiling);
+      for (std::size_t v = 0; v < sample_inputs().size(); ++v)
+        if (!std::equal(fields[v].begin(), fields[v].end(), sample->input.begin() + v * fields[v].size())) return 3;
+      ++expected;
+    }
+    if (source.rejected() != 0) return 4;
+    return expected == kSamples && source.end() == FollowedArchiveSource::End::completed ? 7 : 5;
+  });
+  FlushMarkWriter mark(scratch / "archive.mark", 5);
+  Beacon beacon(scratch / "solver.json", "me", 0.1, note_head("solver", 5));
+  ArchiveWriter archive(scratch / "archive.h5", MPI_COMM_SELF, tiling,
+                        meta_for(tiling, 1, [&](ArchiveChange change, std::int64_t samples) { mark.tell(change, samples); }));
+  for (std::int64_t number = 0; number < kSamples; ++number) append(archive, number, tiling);
+  archive.close();
+  int status = 0;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 7);
+}
+
+TEST(FollowedArchive, ADamagedSampleIsRejectedAndTheNextOnesAreTaken) {
+  const Scratch scratch("follow-damaged");
+  const Tiling tiling(8, 1, 1);
+  FlushMarkWriter mark(scratch / "archive.mark", 5);
+  Beacon beacon(scratch / "solver.json", "me", 0.1, note_head("solver", 5));
+  ArchiveWriter archive(scratch / "archive.h5", MPI_COMM_SELF, tiling,
+                        meta_for(tiling, 8, [&](ArchiveChange change, std::int64_t samples) { mark.tell(change, samples); }));
+  for (std::int64_t number = 0; number < 8; ++number) append(archive, number, tiling);
+  // One bit of sample 3: its first value, found by its bytes.
+  std::string bytes = read_text(scratch / "archive.h5");
+  const float value = fields_of(3, tiling)[0][1];
+  const std::size_t at = bytes.find(std::string(reinterpret_cast<const char*>(&value), sizeof value));
+  ASSERT_NE(at, std::string::npos);
+  std::fstream file(scratch / "archive.h5", std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(at));
+  file.put(static_cast<char>(bytes[at] ^ 4));
+  file.close();
+  archive.close();
+  FollowedArchiveSource source(terms_for(scratch, 5));
+  std::vector<std::int64_t> numbers;
+  while (const auto sample = next(source)) numbers.push_back(sample->info.number);
+  EXPECT_EQ(numbers, (std::vector<std::int64_t>{0, 1, 2, 4, 5, 6, 7}));
+  EXPECT_EQ(source.rejected(), 1);
+}
+
+TEST(FollowedArchive, ADeadRunEndsTheWait) {
+  const Scratch scratch("follow-dead");
+  const Tiling tiling(8, 1, 1);
+  for (const bool in_flush : {false, true}) {
+    const pid_t child = in_another_process([&] {
+      FlushMarkWriter mark(scratch / "archive.mark", 5);
+      Beacon beacon(scratch / "solver.json", "me", 0.1, note_head("solver", 5));
+      ArchiveWriter archive(scratch / "archive.h5", MPI_COMM_SELF, tiling,
+                            meta_for(tiling, 4, [&](ArchiveChange change, std::int64_t samples) {
+                              mark.tell(change, samples);
+                              if (in_flush && samples == 8 && change == ArchiveChange::begins) raise(SIGKILL);
+                            }));
+      for (std::int64_t number = 0; number < 13; ++number) append(archive, number, tiling);
+      raise(SIGKILL);
+      return 0;
+    });
+    waitpid(child, nullptr, 0);
+    FollowedArchiveSource source(terms_for(scratch, 5));
+    std::int64_t taken = 0;
+    while (next(source)) ++taken;
+    // Nobody reads a structure that a dead writer left half changed.
+    EXPECT_EQ(taken, in_flush ? 0 : 12);
+    EXPECT_EQ(source.end(), FollowedArchiveSource::End::dead);
+  }
+}
+
+TEST(FollowedArchive, AnotherRunOrAnotherGridIsNamed) {
+  const Scratch scratch("follow-other");
+  const Tiling tiling(8, 1, 1);
+  FlushMarkWriter mark(scratch / "archive.mark", 5);
+  Beacon beacon(scratch / "solver.json", "me", 0.1, note_head("solver", 5));
+  ArchiveWriter archive(scratch / "archive.h5", MPI_COMM_SELF, tiling,
+                        meta_for(tiling, 1, [&](ArchiveChange change, std::int64_t samples) { mark.tell(change, samples); }));
+  append(archive, 0, tiling);
+  FollowingTerms terms = terms_for(scratch, 5);
+  terms.coarse_n = 16;
+  try {
+    FollowedArchiveSource source(terms);
+    next(source);
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("holds C8 at 1h, and its run has announced C16"), std::string::npos)
+        << error.what();
+  }
+  FollowedArchiveSource other(terms_for(scratch, 6));
+  EXPECT_FALSE(next(other));
+  EXPECT_EQ(other.end(), FollowedArchiveSource::End::replaced);
+}
+
+TEST(Exchange, WeightsGoOneWayAndVerdictsTheOther) {
+  const Scratch scratch("ends");
+  const Deck deck = exchange_deck(scratch, "2s");
+  SolverEnd solver(deck, announcement(scratch));
+  EXPECT_FALSE(solver.poll());
+  EXPECT_FALSE(solver.learner().is_lost) << "one may still come";
+  LearnerEnd learner(deck);
+  const FollowedRun run = read_run(learner.attach(), "x");
+  EXPECT_EQ(run.announcement.archive, scratch / "archive.h5");
+  EXPECT_EQ(run.announcement.training, 40);
+
+  // Bytes that are no model: refused and counted, not handed on.
+  learner.publish(std::vector<std::byte>(1000, std::byte{7}));
+  for (int k = 0; k < 600 && solver.refused() == 0; ++k) {
+    EXPECT_FALSE(solver.poll());
+    std::this_thread::sleep_for(10ms);
+  }
+  EXPECT_EQ(solver.refused(), 1);
+  std::optional<Verdict> verdict;
+  for (int k = 0; k < 600 && !verdict; ++k) {
+    verdict = learner.verdict();
+    std::this_thread::sleep_for(10ms);
+  }
+  ASSERT_TRUE(verdict);
+  EXPECT_EQ(verdict->version, 1);
+  EXPECT_FALSE(verdict->is_promoted);
+
+  learner.end("done", 40, 1);
+  for (int k = 0; k < 600 && !solver.learner().is_done; ++k) std::this_thread::sleep_for(10ms);
+  EXPECT_TRUE(solver.learner().is_done);
+}
+
+TEST(Exchange, ALearnerThatNeverComesOrNeverEndsDoesNotHoldTheRun) {
+  const Scratch scratch("final-wait");
+  const Deck deck = exchange_deck(scratch, "30s");
+  SolverEnd solver(deck, announcement(scratch));
+  solver.expect_signs();
+  std::this_thread::sleep_for(1100ms);
+  EXPECT_TRUE(solver.learner().is_lost);
+  EXPECT_NE(solver.learner().why.find("no learner has come"), std::string::npos);
+  LearnerEnd learner(deck);
+  learner.attach();
+  learner.beat(17);
+  for (int k = 0; k < 800 && solver.learner().step != 17; ++k) std::this_thread::sleep_for(10ms);
+  EXPECT_NE(solver.learner().why.find("is at step 17 and has not ended within exchange.final_wait"), std::string::npos)
+      << solver.learner().why;
+}
+
+TEST(Exchange, NoRunIsSaidAfterTheWait) {
+  const Scratch scratch("no-run");
+  LearnerEnd learner(exchange_deck(scratch));
+  try {
+    learner.attach();
+    FAIL();
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("no run has begun there within 2s"), std::string::npos) << error.what();
+  }
+}
+
+TEST(Exchange, LedgerOfTwoJobs) {
+  ExchangeLedger ledger;
+  ledger.produced = 10;
+  ledger.archived = 8;
+  ledger.lost = 2;
+  ledger.taken = 5;
+  ledger.rejected = 1;
+  ledger.left = 2;
+  EXPECT_TRUE(ledger.closed());
+  EXPECT_EQ(to_string(ledger), "produced 10 = taken 5 + left in the archive 2 + rejected 1 + lost 2");
+  ledger.taken = 9;
+  ledger.left = -2;
+  EXPECT_FALSE(ledger.closed());
+}
+
+}  // namespace
+}  // namespace tramontane::testing
