@@ -44,7 +44,7 @@ StreamProducer::StreamProducer(MPI_Comm comm, const StreamRoles& roles, const Ti
                                  empty_frame.bytes().size()));
   last_pushed_ = options_.first_sample - 1;
   slots_.reserve(options_.queue);
-  for (int k = 0; k < options_.queue; ++k) slots_.push_back(Slot{.image = empty_frame});
+  for (int k = 0; k < options_.queue; ++k) slots_.emplace_back(empty_frame);
   if (options_.tamper) pristine_.push_back(empty_frame);
   agreed_acknowledged_.assign(link_.learners(), -1);
   agreed_handed_.assign(link_.learners(), -1);

@@ -70,6 +70,7 @@ class StreamProducer {
  private:
   enum class State { free, waiting, handed };
   struct Slot {
+    explicit Slot(const FrameImage& empty) : image(empty) {}
     FrameImage image;
     HandoverMessage message;  ///< MPI reads from here
     std::int64_t sample = -1;
