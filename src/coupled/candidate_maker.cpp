@@ -1,11 +1,15 @@
 #include "src/coupled/candidate_maker.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <memory>
 
 namespace tramontane {
 
 CandidateMaker::CandidateMaker(const Deck& deck, std::int64_t steps, CandidateSink* sink, std::int64_t first_version)
     : deck_(deck), steps_(steps), every_(deck.gate.every), sink_(sink), next_version_(first_version) {
+  if (sink) emergency_.emplace(deck.output.dir + "/model-emergency.h5");
   if (deck.learner.deterministic && every_ > 0)
     while (steps_ / 2 / every_ > kDeterministicOffers) every_ += deck.gate.every;
 }
@@ -45,7 +49,10 @@ void CandidateMaker::offer(Model model, bool is_last) {
     facts.persistence_loss = validation_.persistence;
   }
   write_facts(model, facts);
-  sink_->publish(model.to_bytes());
+  std::vector<std::byte> bytes = model.to_bytes();
+  emergency_->keep(std::make_shared<const std::vector<std::byte>>(bytes),
+                   fmt::format("the weights of step {}", model.training_step));
+  sink_->publish(std::move(bytes));
 }
 
 void CandidateMaker::take_verdicts() {

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "kernels/errors.hpp"
+#include "kernels/wait_scope.hpp"
 #include "ml/mpi_deadline.hpp"
 
 namespace tramontane {
@@ -84,6 +85,7 @@ void ModelHandover::beat(std::int64_t step) {
 void ModelHandover::finish() {
   send(0, kDoneTag, {});
   const double began = MPI_Wtime();
+  const WaitScope wait("solver rank 0 to take the model", comm_, 0, deadline_);
   while (!is_free()) {
     if (MPI_Wtime() - began > deadline_)
       throw RunError(fmt::format("solver rank 0 has not taken the model for {:g} s", deadline_));

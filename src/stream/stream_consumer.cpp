@@ -6,6 +6,7 @@
 #include <map>
 
 #include "kernels/errors.hpp"
+#include "kernels/wait_scope.hpp"
 
 namespace tramontane {
 
@@ -211,6 +212,7 @@ std::optional<Sample> StreamConsumer::wait(std::optional<double> deadline_second
 bool StreamConsumer::wait(Sample& into, std::optional<double> deadline_seconds) {
   const auto start = Clock::now();
   const double deadline = deadline_seconds.value_or(options_.deadline_seconds);
+  const WaitScope scope("the next sample's frames", link_.comm(), WaitScope::kAll, deadline);
   Backoff backoff;
   while (true) {
     if (poll(into)) return true;
@@ -241,6 +243,7 @@ std::string StreamConsumer::missing() const {
 
 Ledger StreamConsumer::finish() {
   auto start = Clock::now();
+  const WaitScope scope("the end of the stream", link_.comm(), WaitScope::kAll, options_.deadline_seconds);
   Backoff backoff;
   for (std::int64_t seen = taken_; !finished_; backoff.pause()) {
     next(nullptr);

@@ -6,6 +6,7 @@
 #include <climits>
 
 #include "kernels/errors.hpp"
+#include "kernels/wait_scope.hpp"
 
 namespace tramontane {
 
@@ -98,6 +99,7 @@ bool StreamProducer::push(const SampleInfo& info, std::span<const float* const> 
 /// Under `block` alone.
 void StreamProducer::wait_for_room() {
   const Stopwatch stall(stalls_.room);
+  const WaitScope wait("room in the queue of frames", link_.comm(), WaitScope::kAll, options_.deadline_seconds);
   Backoff backoff;
   while (is_full()) {
     backoff.pause();
@@ -218,6 +220,7 @@ void StreamProducer::drop(std::int64_t sample) {
 StreamProducer::Slot& StreamProducer::free_slot() {
   // All ranks have the acknowledgement, but MPI may not yet have said that the send itself is over.
   const auto start = Clock::now();
+  const WaitScope wait("a place in the queue of frames", link_.comm(), WaitScope::kAll, options_.deadline_seconds);
   for (Backoff backoff;; backoff.pause()) {
     for (Slot& slot : slots_)
       if (slot.state == State::free) return slot;
@@ -252,6 +255,7 @@ void StreamProducer::throw_stuck(Clock::time_point start) const {
 
 void StreamProducer::drain() {
   const Stopwatch stall(stalls_.end);
+  const WaitScope wait("answers to the last frames", link_.comm(), WaitScope::kAll, options_.deadline_seconds);
   Backoff backoff;
   for (progress(); !empty(); progress()) {
     if (late(stall.start())) throw_stuck(stall.start());
