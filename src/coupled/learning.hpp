@@ -27,6 +27,7 @@ struct LearningPlan {
   std::string provenance = "{}";
   std::optional<Model> from;                  ///< weights, architecture and normaliser to begin with
   std::optional<TrainingCheckpoint> resumed;  ///< to continue
+  bool contains_bad_steps = false;  ///< see BadSteps; otherwise one ends the training
   bool keep_best = false;  ///< keep the weights with the least held-out loss, and heed learner.patience
 };
 
@@ -63,6 +64,9 @@ NetworkSpec training_network(const Deck& deck, const LearningPlan& plan);
 /// Static input channels of the coarse grid: position on the sphere and on the panel; the cell areas that weigh the
 /// loss; the frames of the panels.
 StaticFields surrogate_statics(int n);
+
+/// Centres of the coarse grid's cells, for guard and training distribution: the first three of its statics.
+CellPositions cell_positions(int n);
 
 /// Writes the model as ONNX beside learner.model if output.onnx asks for it. Call on one rank. Throws RunError.
 void save_as_onnx(const Deck& deck, const Model& model);
