@@ -1,14 +1,21 @@
 #include "src/coupled/candidate_maker.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+<<<<<<< HEAD
+#include <memory>
+=======
 #include <limits>
 
 #include "kernels/fault_injection.hpp"
+>>>>>>> main
 
 namespace tramontane {
 
 CandidateMaker::CandidateMaker(const Deck& deck, std::int64_t steps, CandidateSink* sink, std::int64_t first_version)
     : deck_(deck), steps_(steps), every_(deck.gate.every), sink_(sink), next_version_(first_version) {
+  if (sink) emergency_.emplace(deck.output.dir + "/model-emergency.h5");
   if (deck.learner.deterministic && every_ > 0)
     while (steps_ / 2 / every_ > kDeterministicOffers) every_ += deck.gate.every;
 }
@@ -48,6 +55,11 @@ void CandidateMaker::offer(Model model, bool is_last) {
     facts.persistence_loss = validation_.persistence;
   }
   write_facts(model, facts);
+<<<<<<< HEAD
+  std::vector<std::byte> bytes = model.to_bytes();
+  emergency_->keep(std::make_shared<const std::vector<std::byte>>(bytes),
+                   fmt::format("the weights of step {}", model.training_step));
+=======
   // Faults that tests order: weights that are no numbers, are good for nothing, or are spoilt on their way.
   const Fault fault = fault_at("candidate", facts.version);
   if (fault == Fault::nan) model.weights.front() = std::numeric_limits<float>::quiet_NaN();
@@ -57,6 +69,7 @@ void CandidateMaker::offer(Model model, bool is_last) {
   }
   std::vector<std::byte> bytes = model.to_bytes();
   if (fault == Fault::corrupt) bytes[bytes.size() / 2] ^= std::byte{1};
+>>>>>>> main
   sink_->publish(std::move(bytes));
 }
 

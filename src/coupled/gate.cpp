@@ -10,7 +10,11 @@
 #include <limits>
 #include <thread>
 
+<<<<<<< HEAD
+#include "kernels/wait_scope.hpp"
+=======
 #include "kernels/fault_injection.hpp"
+>>>>>>> main
 #include "ml/mpi_deadline.hpp"
 #include "src/coupled/learning.hpp"
 
@@ -183,7 +187,13 @@ void Gate::end_lessons() {
 
 void Gate::await_last(bool judge_them, const std::function<void(std::int64_t)>& on_beat) {
   double told = MPI_Wtime();
+<<<<<<< HEAD
+  // The first rank's source ends this wait itself, perhaps after hours; the others wait for the first.
+  const WaitScope wait("the learner's last weights", MPI_COMM_NULL, WaitScope::kAll, is_root() ? WaitScope::kOutside : 0);
+  while (!is_done_ && !learner_is_lost()) {
+=======
   while (!is_done_) {
+>>>>>>> main
     // The first rank looks often, the others hear of it once a second or when there is something.
     const double slice = MPI_Wtime();
     while (is_root() && MPI_Wtime() - slice < 1.0 && !held_) {
