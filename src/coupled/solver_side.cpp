@@ -33,8 +33,9 @@ std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, 
 
 bool SolverSide::run(Summary& summary) {
   if (context_.is_root() && stream_)
-    spdlog::info("a solver rank holds {} for the stream's queue of {} samples", bytes_text(stream_->queue_bytes()),
-                 deck_.stream.queue);
+    spdlog::info("a solver rank holds {} for the stream's queue of {} samples; {} of {} learner rank(s) read them there",
+                 bytes_text(stream_->queue_bytes()), deck_.stream.queue, stream_->sharing_learners(),
+                 context_.ranks.learners);
   stream_lessons();
   if (stream_) end_stream(summary);
   gate_.end_lessons();
