@@ -92,6 +92,10 @@ void Model::check_consistent() const {
       normaliser.bound.size() != targets.size())
     throw InputError(
         "the model's variables, normaliser and network differ in number: it was not written by this program");
+  if (!distribution.empty() && (distribution.n != network.n || !distribution.has_right_sizes()))
+    throw InputError(
+        "the model's training distribution has the wrong size: it was not written by this version of the program, so "
+        "train it again");
   const std::size_t m = self_test_cells(network), cells = kPanels * m * m;
   if (self_test_input.size() != cells * network.inputs || self_test_output.size() != cells * network.outputs)
     throw InputError("the model's self-test has the wrong size: it was not written by this program");

@@ -11,6 +11,7 @@
 #include "kernels/sample.hpp"
 #include "ml/normaliser.hpp"
 #include "ml/network_graph.hpp"
+#include "ml/training_distribution.hpp"
 
 namespace tramontane {
 
@@ -29,6 +30,7 @@ struct Model {
   std::string vector_frame = "cartesian";  ///< how vectors meet the network: "cartesian" or "panel" (PanelFrames)
   double interval_seconds = 0;             ///< coupling interval that the targets belong to
   Normaliser normaliser;
+  TrainingDistribution distribution;  ///< empty: not known, as in files from before it was gathered
   std::vector<float> weights;      ///< flat, as NetworkGraph::blocks lays them out
   std::int64_t training_step = 0;  ///< optimiser steps behind the weights
   std::string provenance = "{}";   ///< free-form JSON: deck, months, versions

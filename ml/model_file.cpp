@@ -102,6 +102,12 @@ hid_t memory_type<double>() {
   return H5T_NATIVE_DOUBLE;
 }
 
+void make_group(hid_t file, const char* name) {
+  const Handle creation(H5Pcreate(H5P_GROUP_CREATE), H5Pclose);
+  must(H5Pset_obj_track_times(creation, false));
+  const Handle group(H5Gcreate2(file, name, H5P_DEFAULT, creation, H5P_DEFAULT), H5Gclose);
+}
+
 template <class T>
 void write_array(hid_t file, const char* name, const std::vector<T>& values) {
   const hsize_t size = values.size();
@@ -162,7 +168,7 @@ json description_of(const Model& m) {
   json blocks = json::array();
   for (const ParameterBlock& b : build_graph(s).blocks)
     blocks.push_back({{"name", b.name}, {"shape", b.shape}, {"offset", b.offset}});
-  return {{"kind", m.kind},
+  json description = {{"kind", m.kind},
           {"vector_frame", m.vector_frame},
           {"interval_seconds", m.interval_seconds},
           {"training_step", m.training_step},
@@ -186,6 +192,9 @@ json description_of(const Model& m) {
           {"targets", to_json(m.targets)},
           {"statics", to_json(m.statics)},
           {"blocks", blocks}};
+  if (!m.distribution.empty())
+    description["distribution"] = {{"n", m.distribution.n}, {"bands", m.distribution.bands}, {"features", kGuardFeatureNames}};
+  return description;
 }
 
 void take_over(const json& d, Model& m) {
@@ -209,6 +218,11 @@ void take_over(const json& d, Model& m) {
   m.inputs = variables_from(d.at("inputs"));
   m.targets = variables_from(d.at("targets"));
   m.statics = variables_from(d.at("statics"));
+  if (!d.contains("distribution")) return;  // a file from before there was one
+  const json& where = d.at("distribution");
+  if (where.at("features").get<std::string>() != kGuardFeatureNames) return;  // of a guard that looks at something else
+  m.distribution.n = where.at("n");
+  m.distribution.bands = where.at("bands");
 }
 
 Model read_image(const std::byte* image, std::size_t size) {
@@ -224,6 +238,11 @@ Model read_image(const std::byte* image, std::size_t size) {
   m.normaliser.input_std = read_array<double>(file, "input_std");
   m.normaliser.target_std = read_array<double>(file, "target_std");
   m.normaliser.bound = read_array<double>(file, "bound");
+  if (!m.distribution.empty()) {
+    m.distribution.mean = read_array<float>(file, "distribution/mean");
+    m.distribution.whitening = read_array<float>(file, "distribution/whitening");
+    m.distribution.target_square = read_array<float>(file, "distribution/target_square");
+  }
   m.self_test_input = read_array<float>(file, "self_test_input");
   m.self_test_output = read_array<float>(file, "self_test_output");
   return m;
@@ -253,6 +272,12 @@ std::vector<std::byte> Model::to_bytes() const {
     write_array(file, "input_std", normaliser.input_std);
     write_array(file, "target_std", normaliser.target_std);
     write_array(file, "bound", normaliser.bound);
+    if (!distribution.empty()) {
+      make_group(file, "distribution");
+      write_array(file, "distribution/mean", distribution.mean);
+      write_array(file, "distribution/whitening", distribution.whitening);
+      write_array(file, "distribution/target_square", distribution.target_square);
+    }
     write_array(file, "self_test_input", self_test_input);
     write_array(file, "self_test_output", self_test_output);
     must(H5Fflush(file, H5F_SCOPE_LOCAL));

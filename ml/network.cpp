@@ -53,6 +53,15 @@ void Network<Scalar>::load_parameters(const Parameter* host) {
 }
 
 template <class Scalar>
+bool Network<Scalar>::has_finite_parameters() const {
+  std::size_t bad = 0;
+  in_space(memory(), [&](auto space) {
+    bad = count_not_finite<decltype(space)>(own_parameters_.size(), own_parameters_.data());
+  });
+  return bad == 0;
+}
+
+template <class Scalar>
 void Network<Scalar>::set_input_transform(std::function<void(Scalar*)> transform) {
   input_transform_ = std::move(transform);
   Step& first = steps_[0];

@@ -46,6 +46,8 @@ class Network {
   void set_parameters(const Parameter* parameters);
   /// The same from host memory, which is copied and may go.
   void load_parameters(const Parameter* host);
+  /// Whether all of them are finite, where load_parameters put them.
+  bool has_finite_parameters() const;
   void forward();
 
   /// Called on the padded input (images, T + 2, T + 2, input_stride()) of the first layer after its halo was filled.

@@ -2,13 +2,37 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include "kernels/network_elementwise.hpp"
 
 namespace tramontane {
 
+namespace {
+
+/// Outputs in channels [0, outputs) of cells (cells, stride) times their scales, cut off at their bounds. NaN stays.
+/// Returns how many values the bounds cut off.
+template <class Space>
+std::int64_t bound_outputs(std::size_t cells, int outputs, int stride, const float* scale, const float* bound,
+                           float* values) {
+  std::int64_t cut = 0;
+  Kokkos::parallel_reduce(
+      "bound_outputs", Kokkos::RangePolicy<Space>(0, cells),
+      KOKKOS_LAMBDA(const std::size_t cell, std::int64_t& count) {
+        for (int v = 0; v < outputs; ++v) {
+          float& value = values[cell * stride + v];
+          const float physical = scale[v] * value, most = bound[v];
+          value = physical < -most ? -most : most < physical ? most : physical;
+          count += value != physical && physical == physical ? 1 : 0;
+        }
+      },
+      cut);
+  return cut;
+}
+
+}  // namespace
+
 Surrogate::Surrogate(const Model& model, const Tiling& tiling, MPI_Comm solvers, const std::string& backend,
                      double deadline_seconds, const PanelAxesTable& axes)
-    : model_(model), tiling_(tiling) {
+    : model_(model), tiling_(tiling), comm_(solvers), deadline_(deadline_seconds) {
   model_.require({.n = tiling.n});
   // The network sees cells, not tiles: it may run on other tiles than it was trained on.
   NetworkSpec spec = model_.network;
@@ -20,16 +44,15 @@ Surrogate::Surrogate(const Model& model, const Tiling& tiling, MPI_Comm solvers,
   network_->load_parameters(model_.weights.data());
   input_.assign(cells_ * network_->input_stride(), 0.0f);
   prediction_.resize(cells_ * network_->output_stride());
+  physical_ = MemoryBuffer<float>("physical outputs", prediction_.size(), computer->memory());
+  output_scale_ = MemoryBuffer<float>("scales of outputs", 2 * model_.targets.size(), computer->memory());
+  scale_outputs();
   if (model_.vector_frame != "panel") return;
   if (axes.empty()) throw InputError("the model's vectors are in panel frames, but no table of panel axes was given");
-  int rank = 0;
-  MPI_Comm_rank(solvers, &rank);
-  frames_ = PanelFrames(tiling, axes, tiling.first_tile(rank), tiling.owned_count(rank));
-  input_frames_ = computer->memory() == Memory::host
-                      ? frames_
-                      : PanelFrames(tiling, axes, tiling.first_tile(rank), tiling.owned_count(rank), Memory::device);
+  const int rank = comm_.rank();
+  frames_ = PanelFrames(tiling, axes, tiling.first_tile(rank), tiling.owned_count(rank), computer->memory());
   network_->set_input_transform([this](float* padded) {
-    input_frames_.to_panel(padded, network_->images(), network_->input_stride(), kInputVector);
+    frames_.to_panel(padded, network_->images(), network_->input_stride(), kInputVector);
   });
 }
 
@@ -46,6 +69,20 @@ void Surrogate::update(const Model& model) {
     throw InputError("the new weights belong to a network of another type, width, depth or frame than the one at work");
   model_ = model;
   network_->load_parameters(model_.weights.data());
+  scale_outputs();
+  if (guard_) guard_->set_model(model_.distribution, model_.normaliser);
+}
+
+void Surrogate::set_guard(const GuardOptions& options, const CellPositions& positions) {
+  guard_ = std::make_unique<SurrogateGuard>(tiling_, comm_.get(), positions, options, network_->memory(), deadline_);
+  guard_->set_model(model_.distribution, model_.normaliser);
+}
+
+void Surrogate::scale_outputs() {
+  std::vector<float> scale;
+  for (const auto* list : {&model_.normaliser.target_std, &model_.normaliser.bound})
+    for (double value : *list) scale.push_back(static_cast<float>(value));
+  output_scale_.copy_from_host(scale.data(), scale.size());
 }
 
 std::vector<float> Surrogate::evaluate(const std::vector<float>& inputs, const std::vector<float>& statics) {
@@ -66,15 +103,21 @@ std::vector<float> Surrogate::evaluate(const std::vector<float>& inputs, const s
   network_->load_input(x);
   network_->forward();
   const int output_stride = network_->output_stride();
-  network_->copy_output(prediction_.data());
-  if (!frames_.empty()) frames_.to_cartesian(prediction_.data(), network_->images(), output_stride, kTargetVector);
   const std::size_t outputs = model_.targets.size();
+  in_space(network_->memory(), [&](auto space) {
+    using Space = decltype(space);
+    copy_elements<Space>(physical_.size(), network_->output(), physical_.data());
+    if (!frames_.empty()) frames_.to_cartesian(physical_.data(), network_->images(), output_stride, kTargetVector);
+    clamped_ = bound_outputs<Space>(cells_, static_cast<int>(outputs), output_stride, output_scale_.data(),
+                                    output_scale_.data() + outputs, physical_.data());
+  });
+  if (guard_)
+    guard_report_ = guard_->judge({network_->input(), static_cast<std::size_t>(stride), 1}, true,
+                                  network_->has_finite_parameters(), physical_.data(), output_stride, 1);
+  physical_.copy_to_host(prediction_.data(), prediction_.size());
   std::vector<float> result(outputs * cells_);
-  for (std::size_t v = 0; v < outputs; ++v) {
-    const float deviation = static_cast<float>(scale.target_std[v]), bound = static_cast<float>(scale.bound[v]);
-    for (std::size_t cell = 0; cell < cells_; ++cell)
-      result[v * cells_ + cell] = std::clamp(deviation * prediction_[cell * output_stride + v], -bound, bound);
-  }
+  for (std::size_t v = 0; v < outputs; ++v)
+    for (std::size_t cell = 0; cell < cells_; ++cell) result[v * cells_ + cell] = prediction_[cell * output_stride + v];
   return result;
 }
 

@@ -36,14 +36,14 @@ def main():
 
     matplotlib.use("Agg")
     from plotting.curves import draw_curves
-    from plotting.maps import draw_forecast_maps, draw_solver_maps
+    from plotting.maps import draw_fallback_maps, draw_forecast_maps, draw_solver_maps
     from plotting.report import write_report
     from plotting.run_folder import RunFolder
 
     run = RunFolder(folder)
     if run.summary is None:
         sys.exit(f"plot.py: {folder} holds no summary.json: name the output.dir of a finished run")
-    plots = draw_curves(run) + draw_forecast_maps(run) + draw_solver_maps(run)
+    plots = draw_curves(run) + draw_forecast_maps(run) + draw_fallback_maps(run) + draw_solver_maps(run)
     for plot in plots:
         print(f"    {plot.path}")
     print(f"    {write_report(run, plots)}")

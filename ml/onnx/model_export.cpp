@@ -215,6 +215,15 @@ void add_metadata(const Model& model, const OnnxSelfTest& test, onnx::ModelProto
                              {"self_test_input", model.self_test_input},
                              {"self_test_output", model.self_test_output}}
                             .dump());
+  // By itself, so that it stays with a graph that someone changed.
+  if (const TrainingDistribution& d = model.distribution; !d.empty())
+    add(onnx_key::kDistribution, json{{"n", d.n},
+                                      {"bands", d.bands},
+                                      {"features", kGuardFeatureNames},
+                                      {"mean", d.mean},
+                                      {"whitening", d.whitening},
+                                      {"target_square", d.target_square}}
+                                     .dump());
 }
 
 }  // namespace

@@ -27,6 +27,8 @@ inline constexpr const char* kTargets = "tramontane.targets";
 inline constexpr const char* kBounds = "tramontane.bounds";       ///< JSON: largest magnitude of each target; optional
 inline constexpr const char* kSelfTest = "tramontane.self_test";  ///< JSON, see OnnxSelfTest; optional
 inline constexpr const char* kModel = "tramontane.model";         ///< JSON: what a Model holds besides weights
+/// JSON: a TrainingDistribution, for the guard; optional.
+inline constexpr const char* kDistribution = "tramontane.distribution";
 inline constexpr const char* kProvenance = "tramontane.provenance";
 }  // namespace onnx_key
 

@@ -30,6 +30,24 @@ std::string required_metadata(const onnx::ModelProto& proto, const char* key, co
       "its metadata lack {}, without which nobody knows what it is for: add it, for example \"{}\"", key, example));
 }
 
+/// Of our exports, and of graphs that were made from them; empty without, or if it is of features that this program
+/// does not know.
+TrainingDistribution distribution_from(const std::optional<std::string>& text, int n) {
+  if (!text) return {};
+  TrainingDistribution result;
+  try {
+    const json d = json::parse(*text);
+    if (d.at("features").get<std::string>() != kGuardFeatureNames) return {};
+    result = {d.at("n"), d.at("bands"), d.at("mean"), d.at("whitening"), d.at("target_square")};
+  } catch (const json::exception& error) {
+    throw InputError(fmt::format("its metadata {} can not be read ({})", onnx_key::kDistribution, error.what()));
+  }
+  if (result.n != n || !result.has_right_sizes())
+    throw InputError(fmt::format("its metadata {} are of another grid than its graph: drop them, or export again",
+                                 onnx_key::kDistribution));
+  return result;
+}
+
 std::vector<float> reals_of(const onnx::GraphProto& graph, const std::string& name, std::size_t size) {
   for (const onnx::TensorProto& tensor : graph.initializer())
     if (tensor.name() == name) {
@@ -51,6 +69,7 @@ OnnxModel own_model(const onnx::ModelProto& proto, const json& d) {
   m.normaliser.input_std = d.at("input_std").get<std::vector<double>>();
   m.normaliser.target_std = d.at("target_std").get<std::vector<double>>();
   m.normaliser.bound = d.at("bound").get<std::vector<double>>();
+  m.distribution = distribution_from(metadata(proto, onnx_key::kDistribution), m.network.n);
   m.self_test_input = d.at("self_test_input").get<std::vector<float>>();
   m.self_test_output = d.at("self_test_output").get<std::vector<float>>();
   const onnx::GraphProto& graph = proto.graph();
@@ -134,6 +153,7 @@ OnnxModel foreign_model(onnx::ModelProto proto) {
     m.normaliser.bound = list.get<std::vector<double>>();
   }
   const auto test = self_test_of(proto, m.inputs.size());
+  const auto distribution = metadata(proto, onnx_key::kDistribution);
   auto graph = std::make_shared<const GraphEvaluator>(std::move(proto));
   const Dimensions shape = graph->input_shape();
   const std::int64_t inputs = std::ssize(m.inputs), n = shape.size() == 5 ? shape[4] : -1;
@@ -146,6 +166,7 @@ OnnxModel foreign_model(onnx::ModelProto proto) {
   m.network.inputs = static_cast<int>(inputs);
   m.network.outputs = static_cast<int>(m.targets.size());
   const std::vector<float> input = test ? test->input(m.network.n) : std::vector<float>(inputs * kPanels * n * n, 0.0f);
+  m.distribution = distribution_from(distribution, m.network.n);
   const Tensor output = graph->evaluate(Tensor::of({1, inputs, kPanels, n, n}, input));
   const Dimensions expected = {1, std::ssize(m.targets), kPanels, n, n};
   if (output.shape != expected)

@@ -159,6 +159,30 @@ def draw_forecast_maps(run):
     return plots
 
 
+def draw_fallback_maps(run):
+    """Where the guard left the network's correction out, in the mean over all forecasts up to about 24 h, 72 h and the
+    end; nothing where it never did."""
+    dataset = run.dataset("forecast.nc")
+    if dataset is None or "fallback_hybrid" not in dataset:
+        return []
+    share = dataset["fallback_hybrid"].values.mean(axis=0)
+    hours, plots = lead_hours(dataset), []
+    if len(hours) > 1 and share.max() > 0:
+        mapper = Mapper(dataset)
+        leads = sorted({max(1, int(numpy.argmin(numpy.abs(hours - wanted)))) for wanted in (24, 72, hours[-1])})
+        figure, axes = grid_of_maps(1, len(leads))
+        for axis, lead in zip(axes[0], leads):
+            mean = share[1:lead + 1].mean(axis=0)
+            mesh = mapper.draw(axis, 100 * mean, f"up to {hours[lead]:.0f} h: {100 * mean.mean():.2g} %", vmin=0, vmax=100,
+                               cmap="magma_r")
+        figure.colorbar(mesh, ax=axes[0], shrink=0.8, label="% of the time")
+        plots.append(save(figure, run, "map_fallback", "Where physics ran alone",
+                          "Share of the network's correction that the guard left out because inputs or outputs were "
+                          "foreign to its training, mean over all forecasts; in the titles over all cells."))
+    dataset.close()
+    return plots
+
+
 def draw_solver_maps(run):
     """Fields of a solver run at its start and at its end."""
     dataset = run.dataset("solver.nc")

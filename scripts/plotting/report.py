@@ -35,6 +35,9 @@ def statements(summary):
                 said.append(f"At {row['hours']:.0f} h the hybrid's RMSE of {row['field']} is {abs(row['gain']):.1f}% "
                             f"{word} the coarse solver's ({row['values']['hybrid']:.4g} against "
                             f"{row['values']['coarse']:.4g}).")
+    if forecast and forecast.get("fallback_fraction") is not None:
+        said.append(f"Physics ran alone in {100 * forecast['fallback_fraction']:.2g}% of the hybrid's cells and intervals, "
+                    "where the guard found the network foreign to its training.")
     if learner and learner.get("loss_first") and learner.get("loss_last") is not None:
         ratio = learner["loss_last"] / learner["loss_first"]
         sentence = f"The training loss went from {learner['loss_first']:.3g} to {learner['loss_last']:.3g} ({ratio:.0%})"

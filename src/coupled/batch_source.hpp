@@ -7,6 +7,7 @@
 
 #include "ml/normaliser.hpp"
 #include "ml/trainer.hpp"
+#include "ml/training_distribution.hpp"
 
 namespace tramontane {
 
@@ -26,6 +27,8 @@ class BatchSource {
   virtual void prepare() = 0;
   /// Scales of the samples that are at hand before the first step.
   virtual Normaliser normaliser() = 0;
+  /// Where the training samples of all ranks lie, of those that have been given so far or of all.
+  virtual TrainingDistribution distribution() = 0;
   /// Shows the trainer as it is before the next step, to a source whose batches depend on the weights.
   virtual void observe(const Trainer&) {}
   /// This rank's share of the batch of a step. Steps are asked for in order, counted from 1. The pointers hold until

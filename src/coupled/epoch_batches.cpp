@@ -12,11 +12,12 @@ constexpr std::int64_t kPiece = 64;
 }  // namespace
 
 EpochBatches::EpochBatches(const Deck& deck, const ArchiveSet& archives, std::int64_t steps, Normaliser normaliser,
-                           MPI_Comm learners)
+                           TrainingDistribution distribution, MPI_Comm learners)
     : deck_(deck),
       archives_(archives),
       steps_(steps),
       normaliser_(std::move(normaliser)),
+      distribution_(std::move(distribution)),
       learners_(learners),
       local_batch_(0),
       order_(static_cast<std::int64_t>(archives.training().size()), static_cast<std::uint64_t>(deck.learner.seed)) {

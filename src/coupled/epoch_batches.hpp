@@ -17,12 +17,13 @@ namespace tramontane {
 class EpochBatches : public BatchSource {
  public:
   /// @param steps of the whole training
-  /// @param normaliser of all training samples (made while they were checked)
+  /// @param normaliser, distribution of all training samples (made while they were checked)
   EpochBatches(const Deck& deck, const ArchiveSet& archives, std::int64_t steps, Normaliser normaliser,
-               MPI_Comm learners);
+               TrainingDistribution distribution, MPI_Comm learners);
 
   void prepare() override;
   Normaliser normaliser() override { return normaliser_; }
+  TrainingDistribution distribution() override { return distribution_; }
   std::vector<const Sample*> batch(std::int64_t step) override;
   void skip(std::int64_t step) override;
   ValidationReport validate(Trainer& trainer) override;
@@ -40,6 +41,7 @@ class EpochBatches : public BatchSource {
   const ArchiveSet& archives_;
   std::int64_t steps_;
   Normaliser normaliser_;
+  TrainingDistribution distribution_;
   MPI_Comm learners_;
   int rank_ = 0, ranks_ = 1;
   std::int64_t local_batch_;

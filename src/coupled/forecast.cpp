@@ -110,13 +110,15 @@ bool Forecast::run_references(bool show_progress, const std::function<void()>& b
   return true;
 }
 
-bool Forecast::run_hybrid(const Correction& correction, bool show_progress) {
+bool Forecast::run_hybrid(const Correction& correction, bool show_progress,
+                          const std::function<std::vector<double>()>& take_fallback) {
   const int leads = static_cast<int>(lead_hours_.size());
   const int starts = static_cast<int>(deck_.forecast.starts.size());
   Progress progress("hybrid forecasts", static_cast<double>(starts) * (leads - 1), "leads",
                     show_progress && is_root(solvers_.comm()));
   Simulation& coarse = solvers_.coarse();
   fields_["hybrid"].assign(starts, {});
+  fallback_.assign(take_fallback ? starts : 0, {});
   for (int start = 0; start < starts; ++start) {
     solvers_.start(deck_.forecast.starts[start]);
     for (int lead = 0; lead < leads; ++lead) {
@@ -136,13 +138,28 @@ bool Forecast::run_hybrid(const Correction& correction, bool show_progress) {
         progress.update(static_cast<double>(start) * (leads - 1) + lead);
       }
       fields_["hybrid"][start].push_back(current(coarse, coarse.fields()));
+      if (!take_fallback) continue;
+      if (lead == 0) take_fallback();  // what came before belongs to no lead
+      fallback_[start].push_back(lead > 0 ? take_fallback() : std::vector<double>(coarse.fields().depth.size(), 0.0));
     }
   }
   return true;
 }
 
+double Forecast::mean_fallback(int start, int lead) const {
+  const std::vector<double>& map = fallback(start, lead);
+  const Grid& grid = solvers_.coarse().grid();
+  const auto sums = integrate(grid, solvers_.comm(), 1, [&](std::size_t k, double, double* sum) { sum[0] += map[k]; });
+  return sums[0] / grid.tiling().cell_count();
+}
+
 void Forecast::hybrid_is_coarse() {
   fields_["hybrid"] = fields_.at("coarse");
+  fallback_.clear();
+  for (const auto& start : fields_["hybrid"]) {
+    auto& maps = fallback_.emplace_back();
+    for (const ForecastFields& lead : start) maps.emplace_back(lead.depth.size(), maps.empty() ? 0.0 : 1.0);
+  }
 }
 
 Scores Forecast::rmse(const std::vector<int>& starts) const {
@@ -218,6 +235,12 @@ ForecastSummary Forecast::scores() const {
   for (std::size_t start = 0; start < out.start_months.size(); ++start) all.push_back(static_cast<int>(start));
   out.rmse = rmse(all);
   out.acc = anomaly_correlation();
+  if (has_fallback() && lead_hours_.size() > 1) {
+    double sum = 0;
+    for (int start : all)
+      for (int lead = 1; lead < static_cast<int>(lead_hours_.size()); ++lead) sum += mean_fallback(start, lead);
+    out.fallback_fraction = sum / static_cast<double>(all.size() * (lead_hours_.size() - 1));
+  }
   if (hybrid_seconds_ > 0) {
     double ratio = hybrid_seconds_ / fine_seconds_;
     MPI_Bcast(&ratio, 1, MPI_DOUBLE, 0, solvers_.comm());

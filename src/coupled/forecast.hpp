@@ -32,8 +32,10 @@ class Forecast {
   /// signal asked to stop before all was done: there is nothing to score then. So does run_hybrid.
   /// `between` is called after every lead.
   bool run_references(bool show_progress, const std::function<void()>& between = {});
-  /// The coarse solver with a correction, asked for every coupling interval and held over it.
-  bool run_hybrid(const Correction& correction, bool show_progress);
+  /// The coarse solver with a correction, asked for every coupling interval and held over it. `take_fallback` tells for
+  /// the owned cells which share of the correction was left out since it was last asked, for the maps; empty: unguarded.
+  bool run_hybrid(const Correction& correction, bool show_progress,
+                  const std::function<std::vector<double>()>& take_fallback = {});
 
   /// The hybrid without a correction: the coarse solver's own forecasts. Needs no run.
   void hybrid_is_coarse();
@@ -41,6 +43,12 @@ class Forecast {
   /// Fields of a system ("fine", "coarse", "hybrid", "persistence") by start and lead.
   const ForecastFields& at(const std::string& system, int start, int lead) const;
   std::vector<std::string> systems() const;
+  /// Whether run_hybrid was guarded.
+  bool has_fallback() const { return !fallback_.empty(); }
+  /// Share of the correction that was left out between the lead before and this one, on owned cells; zero at lead 0.
+  const std::vector<double>& fallback(int start, int lead) const { return fallback_[start][lead]; }
+  /// Its mean over the sphere's cells. Collective.
+  double mean_fallback(int start, int lead) const;
 
   /// Scores against "fine" over all starts: rmse and acc of h, u, v and the wind vector by system and lead, and the
   /// wall time of the hybrid over the fine solver's. Anomalies for acc are taken from the mean of "fine" over all
@@ -60,6 +68,7 @@ class Forecast {
   SolverPair& solvers_;
   std::vector<double> lead_hours_;
   std::map<std::string, std::vector<std::vector<ForecastFields>>> fields_;  ///< [system][start][lead]
+  std::vector<std::vector<std::vector<double>>> fallback_;  ///< [start][lead], owned coarse cells; empty: unguarded
   double fine_seconds_ = 0, hybrid_seconds_ = 0;
   BudgetWatch watch_;
 };

@@ -21,6 +21,15 @@ void write_forecasts(const Deck& deck, const std::string& command, SolverPair& s
                                               command, dump_deck(deck)));
   writer.write_static({"orography", "m", "height of the orography", "surface_altitude"},
                       solvers.coarse().solver().orography());
+  if (forecast.has_fallback()) {
+    writer.add_field({"fallback_hybrid", "1",
+                      "share of the network's correction left out by the guard since the lead before, hybrid: 0 none, "
+                      "1 physics alone",
+                      ""});
+    for (int start = 0; start < static_cast<int>(forecast.start_names().size()); ++start)
+      for (int lead = 0; lead < static_cast<int>(forecast.lead_hours().size()); ++lead)
+        writer.write_field(start, lead, "fallback_hybrid", forecast.fallback(start, lead));
+  }
   for (const std::string& system : forecast.systems())
     for (int start = 0; start < static_cast<int>(forecast.start_names().size()); ++start)
       for (int lead = 0; lead < static_cast<int>(forecast.lead_hours().size()); ++lead) {
@@ -40,6 +49,14 @@ ForecastSummary report_scores(SolverPair& solvers, const Forecast& forecast, Met
       for (const auto& [system, values] : systems) line["rmse"][field][system] = values;
     metrics->write("forecast", line);
   }
+  for (std::size_t start = 0; start < starts.size() && forecast.has_fallback(); ++start)
+    for (std::size_t lead = 1; lead < forecast.lead_hours().size(); ++lead) {
+      const double fraction = forecast.mean_fallback(static_cast<int>(start), static_cast<int>(lead));
+      if (metrics)
+        metrics->write("fallback", {{"start", starts[start]},
+                                    {"lead_hours", forecast.lead_hours()[lead]},
+                                    {"fallback_fraction", fraction}});
+    }
   int rank = 0;
   MPI_Comm_rank(solvers.comm(), &rank);
   if (rank == 0)

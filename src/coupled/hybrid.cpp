@@ -1,11 +1,20 @@
 #include "src/coupled/hybrid.hpp"
 
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
 #include <cmath>
 
 #include "src/coupled/learning.hpp"
 #include "src/coupled/teacher.hpp"
 
 namespace tramontane {
+
+namespace {
+GuardOptions guard_options(const Deck& deck) {
+  return {deck.guard.threshold, deck.guard.cutoff};
+}
+}  // namespace
 
 void require_fitting_model(const Deck& deck, const Model& model) {
   ModelExpectation expected;
@@ -31,28 +40,60 @@ HybridCorrection::HybridCorrection(const Deck& deck, const Model& model, SolverP
     const std::vector<float> mine = tiles_from_global(grid.tiling(), global, grid.first_tile(), grid.tile_count());
     statics_.insert(statics_.end(), mine.begin(), mine.end());
   }
+  if (deck.guard.mode == "off") return;
+  fallback_ = FallbackTally(grid);
+  surrogate_->set_guard(guard_options(deck), cell_positions(grid.n()));
+  guard_ = surrogate_->guard();
+  say_if_bounds_only();
 }
 
 HybridCorrection::HybridCorrection(const Deck& deck, const OnnxModel& model, SolverPair& solvers) : solvers_(solvers) {
   const Grid& grid = solvers.coarse().grid();
   graph_ = std::make_unique<GraphSurrogate>(model, grid.tiling(), solvers.comm(), deck.stream.deadline);
+  if (deck.guard.mode == "off") return;
+  fallback_ = FallbackTally(grid);
+  graph_guard_ = std::make_unique<SurrogateGuard>(grid.tiling(), solvers.comm(), cell_positions(grid.n()),
+                                                  guard_options(deck), Memory::host, deck.stream.deadline);
+  graph_guard_->set_model(model.model.distribution, model.model.normaliser);
+  guard_ = graph_guard_.get();
+  say_if_bounds_only();
+}
+
+/// A guard that knows no distribution is better said than found out.
+void HybridCorrection::say_if_bounds_only() const {
+  int rank = 0;
+  MPI_Comm_rank(solvers_.comm(), &rank);
+  if (rank == 0 && !guard_->has_distribution())
+    spdlog::warn("the model does not say where its training samples lay: the guard knows its bounds only; train it again "
+                 "with this version for more");
 }
 
 CellFields HybridCorrection::operator()(const CellFields& coarse) {
   std::vector<float> inputs;
   for (const auto& variable : surrogate_inputs(coarse, solvers_.coarse().solver().orography()))
     inputs.insert(inputs.end(), variable.begin(), variable.end());
-  const std::vector<float> out = graph_ ? graph_->evaluate(inputs) : surrogate_->evaluate(inputs, statics_);
+  std::vector<float> out = graph_ ? graph_->evaluate(inputs) : surrogate_->evaluate(inputs, statics_);
   const std::size_t cells = coarse.depth.size();
+  GuardReport report;
+  if (graph_) {
+    const auto& bound = graph_->bounds();
+    for (std::size_t k = 0; k < out.size() && !bound.empty(); ++k)
+      if (std::abs(out[k]) >= 0.999999 * bound[k / cells]) ++clamped_;
+    if (graph_guard_) report = graph_guard_->judge({inputs.data(), 1, cells}, false, true, out.data(), 1, cells);
+  } else {
+    clamped_ += static_cast<double>(surrogate_->clamped());
+    report = surrogate_->guard_report();
+  }
+  values_ += static_cast<double>(out.size());
   CellFields tendency;
   tendency.depth.assign(out.begin(), out.begin() + static_cast<std::ptrdiff_t>(cells));
   for (int c = 0; c < 3; ++c)
     tendency.velocity[c].assign(out.begin() + static_cast<std::ptrdiff_t>((c + 1) * cells),
                                 out.begin() + static_cast<std::ptrdiff_t>((c + 2) * cells));
-  const auto& bound = graph_ ? graph_->bounds() : surrogate_->model().normaliser.bound;
-  for (std::size_t k = 0; k < out.size() && !bound.empty(); ++k)
-    if (std::abs(out[k]) >= 0.999999 * bound[k / cells]) ++clamped_;
-  values_ += static_cast<double>(out.size());
+  if (guard_) {
+    const double lost = restore_mass(solvers_.coarse().grid(), solvers_.comm(), guard_->weights(), tendency.depth);
+    fallback_.add(guard_->weights(), lost, report);
+  }
   return tendency;
 }
 
@@ -60,6 +101,26 @@ double HybridCorrection::clamped_fraction() const {
   double sums[2] = {clamped_, values_};
   MPI_Allreduce(MPI_IN_PLACE, sums, 2, MPI_DOUBLE, MPI_SUM, solvers_.comm());
   return sums[1] > 0 ? sums[0] / sums[1] : 0.0;
+}
+
+bool run_hybrid_forecasts(Forecast& forecast, HybridCorrection& correction, bool show_progress) {
+  const FallbackTally before = correction.fallback();  // shadow and live runs may have gone before
+  std::function<std::vector<double>()> take_fallback;
+  if (correction.is_guarded()) take_fallback = [&] { return correction.fallback().take_map(); };
+  const bool whole = forecast.run_hybrid([&](const CellFields& coarse) { return correction(coarse); }, show_progress,
+                                         take_fallback);
+  if (!correction.is_guarded()) return whole;
+  const FallbackTally::Shares shares = correction.fallback().since(before, correction.comm());
+  int rank = 0;
+  MPI_Comm_rank(correction.comm(), &rank);
+  if (rank != 0) return whole;
+  const auto percent = [](double share) { return fmt::format("{:.2g} %", 100 * share); };
+  spdlog::info("guard: physics alone in {} of cells and intervals (inputs foreign in {}, outputs in {})",
+               percent(shares.lost), percent(shares.input), percent(shares.output));
+  if (shares.broken_calls > 0)
+    spdlog::error("guard: {} calls of the network met weights or a state that are not finite: physics alone ran everywhere",
+                  shares.broken_calls);
+  return whole;
 }
 
 }  // namespace tramontane

@@ -128,6 +128,7 @@ class Learning {
     progress.finish();
     LearningOutcome out;
     out.is_stopped = stopped_;
+    distribution_ = batches_.distribution();
     out.model = model();
     if (best_.step() >= 0) out.best = best_model(out.model);
     out.summary = summary();
@@ -221,7 +222,11 @@ class Learning {
     return plan_.keep_best && deck_.learner.patience > 0 && best_.since() >= deck_.learner.patience;
   }
 
-  Model model() const { return trainer_.model(plan_.provenance); }
+  Model model() const {
+    Model model = trainer_.model(plan_.provenance);
+    model.distribution = distribution_;
+    return model;
+  }
 
   /// Over the training's restarts. Collective.
   std::int64_t rollouts_lost() const {
@@ -234,6 +239,7 @@ class Learning {
     sign_of_life("validation", step);
     if (plan_.rollout.is_tuning(step)) validate_rollouts(step);
     const ValidationReport report = batches_.validate(trainer_);
+    distribution_ = batches_.distribution();  // collective, and a candidate may be made on one rank alone
     if (hooks_.validated) hooks_.validated(step, report, [this] { return model(); });
     if (report.samples == 0) return;
     held_out_ = report.loss;
@@ -345,6 +351,7 @@ class Learning {
   const LearningHooks& hooks_;
   Trainer trainer_;
   BestWeights best_;
+  TrainingDistribution distribution_;  ///< of the samples so far
   std::deque<double> recent_, recent_seconds_;
   std::int64_t steps_done_ = 0;
   bool validated_ = false, stopped_ = false;
@@ -385,6 +392,11 @@ StaticFields surrogate_statics(int n) {
       }
   statics.area = grid.cell_areas();
   return statics;
+}
+
+CellPositions cell_positions(int n) {
+  const std::vector<float> values = surrogate_statics(n).values;
+  return {values.begin(), values.begin() + std::ptrdiff_t{3} * kPanels * n * n};
 }
 
 NetworkSpec training_network(const Deck& deck, const LearningPlan& plan) {

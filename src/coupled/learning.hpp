@@ -64,6 +64,9 @@ NetworkSpec training_network(const Deck& deck, const LearningPlan& plan);
 /// loss; the frames of the panels.
 StaticFields surrogate_statics(int n);
 
+/// Centres of the coarse grid's cells, for guard and training distribution: the first three of its statics.
+CellPositions cell_positions(int n);
+
 /// Writes the model as ONNX beside learner.model if output.onnx asks for it. Call on one rank. Throws RunError.
 void save_as_onnx(const Deck& deck, const Model& model);
 

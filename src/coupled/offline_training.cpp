@@ -100,17 +100,24 @@ std::vector<std::string> texts_of(const std::set<int>& months) {
   return texts;
 }
 
-/// Scales of the training samples, summed up in the blocks in which samples are checked: the same bits on any number of
+/// Scales and distribution of the training samples, summed up in the blocks in which samples are checked: the same bits on any number of
 /// ranks.
 class BlockStatistics {
  public:
   explicit BlockStatistics(const ArchiveSet& archives)
-      : block_samples_(archives.block_samples()), blocks_(archives.blocks()), area_(surrogate_statics(archives.n()).area) {}
+      : block_samples_(archives.block_samples()),
+        blocks_(archives.blocks()),
+        area_(surrogate_statics(archives.n()).area),
+        nowhere_(cell_positions(archives.n())) {}
 
   void add(const Sample& sample) {
     const std::int64_t block = sample.info.number / block_samples_;
-    if (!mine_.count(block)) mine_.emplace(block, empty());
+    if (!mine_.count(block)) {
+      mine_.emplace(block, empty());
+      where_.emplace(block, nowhere_);
+    }
     mine_.at(block).add(sample);
+    where_.at(block).add(sample);
   }
 
   /// Collective.
@@ -123,6 +130,16 @@ class BlockStatistics {
     }
     return all.finish(kBoundFactor);
   }
+  /// Collective.
+  TrainingDistribution distribution(MPI_Comm comm, double deadline_seconds) const {
+    DistributionStatistics all = nowhere_;
+    for (std::int64_t block = 0; block < blocks_; ++block) {
+      DistributionStatistics one = where_.count(block) ? where_.at(block) : nowhere_;
+      one.reduce(comm, deadline_seconds);
+      all.merge(one);
+    }
+    return all.finish();
+  }
 
  private:
   NormaliserStatistics empty() const {
@@ -131,7 +148,9 @@ class BlockStatistics {
 
   std::int64_t block_samples_, blocks_;
   std::vector<double> area_;
+  DistributionStatistics nowhere_;  ///< of no samples
   std::map<std::int64_t, NormaliserStatistics> mine_;
+  std::map<std::int64_t, DistributionStatistics> where_;
 };
 
 /// One training, in order: check the archives, find a checkpoint, train, save.
@@ -185,7 +204,7 @@ class OfflineTraining {
         throw InputError(deck_.where("learner.steps") +
                          "learner.steps = 0 would fine-tune an untrained network: give the model to begin with (--from), "
                          "or a number of steps");
-      if (deck_.learner.order == SampleOrder::shuffled && !plan_.from)
+      if (deck_.learner.order == SampleOrder::shuffled)
         statistics = std::make_unique<BlockStatistics>(*archives_);
     });
     const auto add = [&](const Sample& sample) {
@@ -207,11 +226,11 @@ class OfflineTraining {
     if (plan_.from)
       provenance["continued_from"] = {{"file", *context_.line.from}, {"training_step", plan_.from->training_step}};
     plan_.provenance = provenance.dump();
-    if (statistics) {
-      normaliser_ = statistics->finish(context_.world, deck_.stream.deadline);
-    } else if (plan_.from) {
+    if (statistics) distribution_ = statistics->distribution(context_.world, deck_.stream.deadline);
+    if (plan_.from)
       normaliser_ = plan_.from->normaliser;
-    }
+    else if (statistics)
+      normaliser_ = statistics->finish(context_.world, deck_.stream.deadline);
     if (!context_.is_root()) return true;
     for (const std::string& note : archives_->findings().notes) spdlog::warn("{}", note);
     spdlog::info("{} samples of {} months to train on, {} of {} months held out", archives_->training().size(),
@@ -239,7 +258,8 @@ class OfflineTraining {
   std::unique_ptr<BatchSource> make_batches(SampleSource& source) {
     if (deck_.learner.order == SampleOrder::shuffled) {
       auto one_step =
-          std::make_unique<EpochBatches>(deck_, *archives_, plan_.rollout.one_step, normaliser_, context_.world);
+          std::make_unique<EpochBatches>(deck_, *archives_, plan_.rollout.one_step, normaliser_, distribution_,
+                                                     context_.world);
       if (plan_.rollout.stages.empty()) return one_step;
       return std::make_unique<RolloutBatches>(deck_, *archives_, plan_.rollout, std::move(one_step), context_.world);
     }
@@ -313,6 +333,7 @@ class OfflineTraining {
   const ReservoirBatches* reservoir_ = nullptr;  ///< what the batches come from, in the stream's order
   LearningPlan plan_;
   Normaliser normaliser_;
+  TrainingDistribution distribution_;
   std::unique_ptr<MetricsWriter> metrics_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <new>
 #include <thread>
 #include <utility>
@@ -30,6 +31,11 @@ int size_of(MPI_Comm comm) {
   return size;
 }
 
+/// Of a grid with that many areas.
+int panel_cells(const std::vector<double>& area) {
+  return static_cast<int>(std::lround(std::sqrt(static_cast<double>(area.size()) / kPanels)));
+}
+
 }  // namespace
 
 ReservoirBatches::ReservoirBatches(const Deck& deck, SampleSource& source, std::int64_t steps, std::int64_t training,
@@ -50,7 +56,8 @@ ReservoirBatches::ReservoirBatches(const Deck& deck, SampleSource& source, std::
       reservoir_options_(reservoir_options()),
       reservoir_(reservoir_options_),
       waiting_capacity_(static_cast<std::size_t>(std::min<std::int64_t>(deck.learner.reservoir, share()))),
-      pool_size_(pool_size()) {
+      pool_size_(pool_size()),
+      statistics_(cell_positions(panel_cells(area_))) {
   take_memory();
 }
 
@@ -137,7 +144,9 @@ void ReservoirBatches::arrived() {
 bool ReservoirBatches::admit_front() {
   const std::int64_t number = waiting_.front()->info.number;
   next_number_ = number + 1;
+  const Sample* sample = waiting_.front().get();  // stays where it is if it is stored
   if (!reservoir_.add(waiting_.front())) return false;  // full of unseen samples: the next steps make room
+  if (!sample->info.validation) statistics_.add(*sample);
   if (waiting_.front()) free_.push_back(std::move(waiting_.front()));
   waiting_.pop_front();
   deliveries_.push_back({number, step_});
@@ -244,6 +253,12 @@ Normaliser ReservoirBatches::normaliser() {
   return statistics.finish(kBoundFactor);
 }
 
+TrainingDistribution ReservoirBatches::distribution() {
+  DistributionStatistics all = statistics_;
+  all.reduce(learners_, deck_.stream.deadline);
+  return all.finish();
+}
+
 std::vector<const Sample*> ReservoirBatches::batch(std::int64_t step) {
   step_ = step;
   replays_ ? admit_recorded() : admit(admitted_at(step));
@@ -304,6 +319,7 @@ ReservoirBatchesState ReservoirBatches::state() const {
   state.start_number = start_number_;
   state.deliveries = deliveries_;
   state.arrived = arrived_moments_;
+  state.distribution = statistics_.numbers();
   return state;
 }
 
@@ -325,6 +341,10 @@ void ReservoirBatches::restore(const ReservoirBatchesState& state) {
   start_number_ = state.start_number;
   deliveries_ = state.deliveries;
   arrived_moments_ = state.arrived;
+  if (!state.distribution.empty())
+    statistics_.restore(state.distribution);
+  else  // what is at hand is the best that is known
+    for (const Sample* sample : reservoir_.samples()) statistics_.add(*sample);
   restored_ = true;
 }
 

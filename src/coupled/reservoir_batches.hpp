@@ -23,7 +23,8 @@ struct ReservoirBatchesState {
   std::int64_t step = 0;               ///< the last one that was asked for
   std::int64_t next_number = 0, start_number = 0;
   std::vector<Delivery> deliveries;
-  ChannelMoments arrived;  ///< since the last look at the drift
+  ChannelMoments arrived;            ///< since the last look at the drift
+  std::vector<double> distribution;  ///< DistributionStatistics::numbers
 };
 
 /// Training starts when learner.watermark samples are in; the normaliser is made from those. With learner.deterministic
@@ -65,6 +66,7 @@ class ReservoirBatches : public BatchSource {
 
   void prepare() override;
   Normaliser normaliser() override;
+  TrainingDistribution distribution() override;
   std::vector<const Sample*> batch(std::int64_t step) override;
   void skip(std::int64_t step) override;
   ValidationReport validate(Trainer& trainer) override;
@@ -104,6 +106,7 @@ class ReservoirBatches : public BatchSource {
   std::size_t waiting_capacity_, pool_size_;
   std::vector<std::unique_ptr<Sample>> free_;  ///< memory of samples that are nowhere
   std::deque<std::unique_ptr<Sample>> waiting_;
+  DistributionStatistics statistics_;  ///< of every training sample that came into the reservoir
   std::int64_t step_ = 0, next_number_ = 0, start_number_ = 0;
   bool told_end_ = false, restored_ = false, is_filled_ = false;
   std::vector<Delivery> deliveries_;

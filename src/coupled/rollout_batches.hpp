@@ -30,6 +30,7 @@ class RolloutBatches : public BatchSource {
 
   void prepare() override;
   Normaliser normaliser() override { return one_step_->normaliser(); }
+  TrainingDistribution distribution() override { return one_step_->distribution(); }
   void observe(const Trainer& trainer) override;
   std::vector<const Sample*> batch(std::int64_t step) override;
   void skip(std::int64_t step) override;

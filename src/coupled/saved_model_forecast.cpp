@@ -1,4 +1,6 @@
 // `tramontane forecast`: verified forecasts with a model that an earlier run left.
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -65,8 +67,7 @@ int run_forecast(const CommandContext& context) {
       loaded.graph ? HybridCorrection(deck, loaded, pair) : HybridCorrection(deck, loaded.model, pair);
   Forecast forecast(deck, pair);
   const bool whole =
-      forecast.run_references(context.is_root()) &&
-      forecast.run_hybrid([&](const CellFields& coarse) { return correction(coarse); }, context.is_root());
+      forecast.run_references(context.is_root()) && run_hybrid_forecasts(forecast, correction, context.is_root());
   if (whole) write_forecasts(deck, "forecast", pair, forecast);
 
   Summary summary;
@@ -75,6 +76,8 @@ int run_forecast(const CommandContext& context) {
   summary.deck = deck.file;
   summary.solver_ranks = context.size;
   if (whole) summary.forecast = report_scores(pair, forecast, metrics.get());
+  const double clamped = correction.clamped_fraction();
+  if (context.is_root()) spdlog::info("{:.2e} of the corrections met their bounds", clamped);
   summary.solver = solver_summary(pair.fine(), forecast.budget_watch());
   collective_guard(context.world, [&] {
     if (!context.is_root()) return;

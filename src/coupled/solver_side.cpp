@@ -65,8 +65,7 @@ bool SolverSide::run(Summary& summary) {
 bool SolverSide::run_hybrid(Forecast& forecast) {
   while (HybridCorrection* correction = gate_.correction()) {
     try {
-      const bool whole =
-          forecast.run_hybrid([&](const CellFields& coarse) { return (*correction)(coarse); }, context_.is_root());
+      const bool whole = run_hybrid_forecasts(forecast, *correction, context_.is_root());
       const double clamped = correction->clamped_fraction();
       if (context_.is_root())
         spdlog::info("hybrid forecasts with version {}: {:.2e} of the corrections met their bounds", gate_.version(), clamped);

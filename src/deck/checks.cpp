@@ -218,6 +218,13 @@ void check_forecast(const Deck& deck) {
     check_multiple(deck, "output.every", deck.output.every, "surrogate.interval", deck.surrogate.interval);
 }
 
+void check_guard(const Deck& deck) {
+  if (deck.guard.cutoff > deck.guard.threshold) return;
+  throw InputError(fmt::format("{}guard.cutoff = {:g} is not above guard.threshold = {:g}: raise it, or lower the threshold",
+                               place_of(deck, {"guard.cutoff", "guard.threshold"}), deck.guard.cutoff,
+                               deck.guard.threshold));
+}
+
 /// What the time integrator can not do, as far as the deck alone tells.
 void check_integrator(const Deck& deck, bool carries_tracers) {
   const IntegratorTraits& traits = integrator_traits(deck.physics.integrator);
@@ -276,6 +283,7 @@ void check_deck(const Deck& deck, Command command, const RankLayout& layout) {
     check_levels(deck);
     check_network(deck);
     check_backend(deck);
+    check_guard(deck);
   }
   if (deck.checkpoint.resume != "none" && (command != Command::run || coupled))
     throw InputError(deck.where("checkpoint.resume") +

@@ -111,6 +111,10 @@ struct SurrogateDeck {
   std::optional<std::string> model;
   NetworkDeck network;
 };
+struct GuardDeck {
+  std::string mode = "on";  ///< on or off
+  double threshold = 3, cutoff = 4;
+};
 struct LearnerDeck {
   std::vector<std::string> archives;  ///< paths and patterns
   BadSamples bad_samples = BadSamples::refuse;
@@ -185,6 +189,7 @@ struct Deck {
   StreamDeck stream;
   ExchangeDeck exchange;
   SurrogateDeck surrogate;
+  GuardDeck guard;
   LearnerDeck learner;
   GateDeck gate;
   ForecastDeck forecast;

@@ -117,6 +117,12 @@ std::vector<Key> make_keys() {
       one_from("surrogate.network.kernels", {"shared", "polar"}, AT(surrogate.network.kernels),
                "one kernel for all panels, or another for the two at the poles (Weyn et al. 2020)"),
 
+      one_from("guard.mode", {"on", "off"}, AT(guard.mode),
+               "where the network is foreign to what it sees or says, physics alone runs (docs/design/guard.md)"),
+      number("guard.threshold", "", above(0), AT(guard.threshold),
+             "score up to which a correction is used whole; 1 is the root mean square over the training samples"),
+      number("guard.cutoff", "", above(0), AT(guard.cutoff), "score from which on it is not used at all"),
+
       list("learner.archives", "a list of paths", AT(learner.archives),
            "archives to train from (tramontane train); a path may be a pattern with * ? [ ], in quotes"),
       choice("learner.bad_samples", AT(learner.bad_samples),

@@ -28,6 +28,15 @@ void ForecastWriter::write_static(const CfVariable& variable, const std::vector<
   file_.flush();
 }
 
+void ForecastWriter::add_field(const CfVariable& variable) {
+  file_.add_field(variable, {"start", "lead"});
+}
+
+void ForecastWriter::write_field(int start, int lead, const std::string& name, const std::vector<double>& tiles) {
+  file_.write(name, {static_cast<hsize_t>(start), static_cast<hsize_t>(lead)}, tiles);
+  file_.flush();
+}
+
 void ForecastWriter::write(int start, int lead, const std::string& system,
                            const std::map<std::string, std::vector<double>>& fields) {
   for (const CfVariable& field : fields_) {

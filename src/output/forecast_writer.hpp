@@ -22,6 +22,10 @@ class ForecastWriter {
   /// Adds a field that does not change, such as the orography: owned tiles (owned, T, T).
   void write_static(const CfVariable& variable, const std::vector<double>& tiles);
 
+  /// Adds a field of one system alone, (start, lead, panel, y, x), and writes it for a start and a lead.
+  void add_field(const CfVariable& variable);
+  void write_field(int start, int lead, const std::string& name, const std::vector<double>& tiles);
+
   /// Writes the fields of one system (owned tiles by field name) at a start and a lead, both by index.
   void write(int start, int lead, const std::string& system, const std::map<std::string, std::vector<double>>& fields);
 

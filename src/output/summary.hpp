@@ -101,7 +101,7 @@ struct ForecastSummary {
   std::vector<std::string> start_months;  ///< YYYY-MM; their number is written as starts
   Scores rmse, acc;
   std::optional<double> effective_resolution;  ///< km
-  std::optional<double> fallback_fraction;     ///< of cells and intervals whose correction was not used
+  std::optional<double> fallback_fraction;     ///< of cells and intervals: the share of the correction left out by the guard
   std::optional<double> cost_ratio;            ///< wall time of the hybrid over that of the fine solver
 };
 

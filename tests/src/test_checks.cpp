@@ -45,6 +45,12 @@ TEST(Checks, TilesMustFit) {
   EXPECT_TRUE(mentions(error_of({"grid.n=96", "grid.tiles_per_edge=4", "surrogate.coarse_n=6"}), {"coarse_n = 6"}));
 }
 
+TEST(Checks, GuardTapersBetweenThresholdAndCutoff) {
+  EXPECT_EQ(error_of({"guard.cutoff=3"}),
+            "--set: guard.cutoff = 3 is not above guard.threshold = 3: raise it, or lower the threshold");
+  EXPECT_EQ(error_of({"guard.threshold=6", "guard.cutoff=6.5"}), "");
+}
+
 TEST(Checks, NetworkLevelsMustHalveTheCoarseGrid) {
   EXPECT_TRUE(mentions(error_of({"surrogate.network.levels=5"}), {"surrogate.network.levels = 5", "multiple of 16"}));
   EXPECT_EQ(error_of({"surrogate.network.levels=4"}), "");
