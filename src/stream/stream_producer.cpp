@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <climits>
+#include <limits>
 
 #include "kernels/errors.hpp"
+#include "kernels/wait_scope.hpp"
 
 namespace tramontane {
 
@@ -40,19 +43,43 @@ StreamProducer::StreamProducer(MPI_Comm comm, const StreamRoles& roles, const Ti
     throw InputError(fmt::format("a stream frame of {} bytes is too long for one message: raise ranks.solver",
                                  empty_frame.bytes().size()));
   last_pushed_ = options_.first_sample - 1;
-  slots_.assign(options_.queue, Slot{empty_frame});
+  slots_.reserve(options_.queue);
+  for (int k = 0; k < options_.queue; ++k) slots_.emplace_back(empty_frame);
   if (options_.tamper) pristine_.push_back(empty_frame);
   agreed_acknowledged_.assign(link_.learners(), -1);
   agreed_handed_.assign(link_.learners(), -1);
   std::vector<std::int64_t> digests(link_.solvers(), 0);
   digests[link_.solver_index()] = static_cast<std::int64_t>(reader.template_digest());
   link_.check_templates(digests);
+  for (int l = 0; l < link_.learners(); ++l) lanes_.push_back(std::make_unique<Lane>());
+  share_queue();
   for (int l = 0; l < link_.learners(); ++l) {
-    lanes_.push_back(std::make_unique<Lane>());
-    Lane& lane = *lanes_.back();
+    Lane& lane = *lanes_[l];
     lane.last_answer = Clock::now();
     MPI_Irecv(&lane.ack, sizeof lane.ack, MPI_BYTE, link_.learner_rank(l), kAckTag, link_.comm(), &lane.ack_request);
   }
+}
+
+/// Puts the queue where learners of this machine can read it. Whoever cannot gets messages, so that nothing here can
+/// fail.
+void StreamProducer::share_queue() {
+  const std::size_t stride = slot_stride(frame_bytes());
+  if (options_.share_memory) memory_ = SharedMemory::create(slots_.size() * stride, why_not_shared_);
+  QueueOffer offer;
+  if (memory_) {
+    memory_->name().copy(offer.name.data(), offer.name.size() - 1);
+    offer.bytes = static_cast<std::int64_t>(memory_->size());
+    for (std::size_t k = 0; k < slots_.size(); ++k) slots_[k].image.move_to(memory_->data() + k * stride);
+  }
+  link_.exchange_offers(offer);
+  const std::vector<std::int64_t> attached = link_.exchange_attached({});
+  for (int l = 0; l < link_.learners(); ++l)
+    lanes_[l]->shares_memory = attached[static_cast<std::size_t>(link_.solver_index() * link_.learners() + l)] != 0;
+  if (memory_) memory_->unlink();
+}
+
+int StreamProducer::sharing_learners() const {
+  return static_cast<int>(std::ranges::count_if(lanes_, [](const auto& lane) { return lane->shares_memory; }));
 }
 
 StreamProducer::~StreamProducer() {
@@ -64,10 +91,18 @@ StreamProducer::~StreamProducer() {
   // A send that is still open after a failed run reads from its frame: that memory is left to MPI.
   const bool sending =
       std::any_of(slots_.begin(), slots_.end(), [](const Slot& s) { return s.send != MPI_REQUEST_NULL; });
-  if (sending) new std::vector<Slot>(std::move(slots_));
+  if (!sending) return;
+  new std::vector<Slot>(std::move(slots_));
+  (void)memory_.release();
 }
 
 bool StreamProducer::push(const SampleInfo& info, std::span<const float* const> payload) {
+  if (abandoned_) {
+    ++ledger_.produced;
+    ++ledger_.dropped;
+    ++ledger_.lost;
+    return false;
+  }
   if (info.number <= last_pushed_)
     throw RunError(fmt::format("stream: sample {} was pushed after sample {}", info.number, last_pushed_));
   last_pushed_ = info.number;
@@ -85,6 +120,8 @@ bool StreamProducer::push(const SampleInfo& info, std::span<const float* const> 
   }
   Slot& slot = free_slot();
   slot.image.patch({info, weights_version_}, payload);
+  sign_of_life("frame", info.number);
+  spoil(slot.image, {info, weights_version_}, payload, fault_at("frame", info.number));
   slot.sample = info.number;
   slot.state = State::waiting;
   slot.acknowledged = false;
@@ -95,8 +132,21 @@ bool StreamProducer::push(const SampleInfo& info, std::span<const float* const> 
   return true;
 }
 
+/// What a fault test orders: a bit that flips on its way, or a solver that goes wrong before it sends.
+void StreamProducer::spoil(FrameImage& image, const FrameHeader& header, std::span<const float* const> payload,
+                           Fault fault) {
+  if (fault == Fault::corrupt) image.bytes()[image.map().payload.front()] ^= std::byte{1};
+  if (fault != Fault::nan) return;
+  std::vector<float> wild(payload[0], payload[0] + image.layout().variable_cells());
+  wild[wild.size() / 2] = std::numeric_limits<float>::quiet_NaN();
+  std::vector<const float*> pointers(payload.begin(), payload.end());
+  pointers[0] = wild.data();
+  image.patch(header, pointers);
+}
+
 /// Under `block` alone.
 void StreamProducer::wait_for_room() {
+  const WaitScope wait("room in the stream's queue", link_.comm(), WaitScope::kAll, options_.deadline_seconds);
   const Stopwatch stall(stalls_.room);
   Backoff backoff;
   while (is_full()) {
@@ -115,6 +165,7 @@ void StreamProducer::drop_oldest() {
 }
 
 void StreamProducer::progress() {
+  if (abandoned_) return;
   complete();
   hand_over();
 }
@@ -159,11 +210,11 @@ void StreamProducer::take_ack(int learner) {
   lane.last_acknowledged = sample;
   lane.last_answer = Clock::now();
   if (ack.outcome == Outcome::delivered)
-    ++ledger_.delivered;
+    ++ledger_.delivered, ++lane.delivered;
   else if (ack.outcome == Outcome::rejected)
-    ++ledger_.rejected;
+    ++ledger_.rejected, ++lane.rejected;
   else
-    ++ledger_.dropped;
+    ++ledger_.dropped, ++lane.unread;
 }
 
 void StreamProducer::hand_over() {
@@ -173,8 +224,17 @@ void StreamProducer::hand_over() {
       Slot& slot = slots_[lane.slots[lane.handed]];
       std::size_t bytes = slot.image.bytes().size();
       if (options_.tamper) bytes = options_.tamper(slot.sample, slot.image.bytes());
-      if (MPI_Isend(slot.image.bytes().data(), static_cast<int>(bytes), MPI_BYTE, link_.learner_rank(l), kFrameTag,
-                    link_.comm(), &slot.send) != MPI_SUCCESS)
+      const void* from = slot.image.bytes().data();
+      std::size_t length = bytes;
+      if (lane.shares_memory) {
+        // The learner sees the frame's bytes because it takes this message after them, as processors order them.
+        slot.message = {&slot - slots_.data(), static_cast<std::int64_t>(bytes)};
+        std::atomic_thread_fence(std::memory_order_release);
+        from = &slot.message;
+        length = sizeof slot.message;
+      }
+      if (MPI_Isend(from, static_cast<int>(length), MPI_BYTE, link_.learner_rank(l), kFrameTag, link_.comm(),
+                    &slot.send) != MPI_SUCCESS)
         throw RunError(fmt::format("stream: MPI refused to send sample {}", slot.sample));
       slot.state = State::handed;
       slot.since = Clock::now();
@@ -217,6 +277,7 @@ void StreamProducer::drop(std::int64_t sample) {
 
 StreamProducer::Slot& StreamProducer::free_slot() {
   // All ranks have the acknowledgement, but MPI may not yet have said that the send itself is over.
+  const WaitScope wait("a frame to leave", link_.comm(), WaitScope::kAll, options_.deadline_seconds);
   const auto start = Clock::now();
   for (Backoff backoff;; backoff.pause()) {
     for (Slot& slot : slots_)
@@ -243,14 +304,54 @@ void StreamProducer::throw_stuck(Clock::time_point start) const {
   for (const Slot& slot : slots_)
     if (slot.state != State::free && (oldest == nullptr || slot.sample < oldest->sample)) oldest = &slot;
   if (oldest == nullptr) link_.throw_late("another solver rank's place in the queue", start);
-  link_.throw_late(fmt::format("{} to acknowledge sample {}, {} {:.1f} s ago (queue of {}, {} in flight)",
-                               link_.learner_name(link_.learner_of(oldest->sample)), oldest->sample,
-                               oldest->state == State::handed ? "sent" : "queued", seconds_since(oldest->since),
-                               options_.queue, ledger().in_flight),
-                   start);
+  try {
+    link_.throw_late(fmt::format("{} to acknowledge sample {}, {} {:.1f} s ago (queue of {}, {} in flight)",
+                                 link_.learner_name(link_.learner_of(oldest->sample)), oldest->sample,
+                                 oldest->state == State::handed ? "sent" : "queued", seconds_since(oldest->since),
+                                 options_.queue, ledger().in_flight),
+                     start);
+  } catch (const StreamLate& error) {
+    throw LearnerSilent(error.what());
+  }
+}
+
+double StreamProducer::silent_seconds() const {
+  double longest = 0;
+  for (const auto& lane : lanes_)
+    if (lane->handed > 0)
+      longest = std::max(longest, std::min(seconds_since(lane->last_answer), seconds_since(slots_[lane->slots.front()].since)));
+  return longest;
+}
+
+void StreamProducer::abandon() {
+  if (abandoned_) return;
+  complete();
+  // Answers of one learner come in one order to all ranks: what all have is the shortest of these beginnings.
+  std::vector<std::int64_t> common;
+  std::int64_t by_policy = ledger_.dropped;
+  for (const auto& lane : lanes_) {
+    common.insert(common.end(), {lane->delivered, lane->rejected, lane->unread});
+    by_policy -= lane->unread;
+  }
+  link_.allreduce(link_.side_comm(), common, MPI_MIN, "the other solver ranks to end the stream without its learners");
+  Ledger& l = ledger_;
+  l.delivered = l.rejected = 0;
+  l.dropped = by_policy;
+  for (std::size_t k = 0; k < common.size(); k += 3) {
+    l.delivered += common[k];
+    l.rejected += common[k + 1];
+    l.dropped += common[k + 2];
+  }
+  l.lost = l.produced - l.delivered - l.rejected - l.dropped;
+  l.dropped += l.lost;
+  for (auto& lane : lanes_) lane->slots.clear();
+  admitted_.clear();
+  abandoned_ = true;
 }
 
 void StreamProducer::drain() {
+  const WaitScope wait("the learners to take what is in flight", link_.comm(), WaitScope::kAll,
+                       options_.deadline_seconds);
   const Stopwatch stall(stalls_.end);
   Backoff backoff;
   for (progress(); !empty(); progress()) {
@@ -260,9 +361,18 @@ void StreamProducer::drain() {
 }
 
 Ledger StreamProducer::finish() {
+  if (abandoned_) return totals();
   if (finished_) throw RunError("stream: a producer was finished twice");
   drain();
   finished_ = true;
+  try {
+    return end_with_learners();
+  } catch (const StreamLate& error) {
+    throw LearnerSilent(error.what());
+  }
+}
+
+Ledger StreamProducer::end_with_learners() {
   // A message of a few words; it may outlive this call when a learner never comes for it.
   auto end = std::make_unique<std::vector<EndMessage>>(link_.learners());
   const Stopwatch stall(stalls_.end);
@@ -292,7 +402,9 @@ Ledger StreamProducer::totals() {
   Ledger whole = options_.carried;
   Ledger here = ledger();
   std::vector<std::int64_t> bytes = {here.bytes};
-  link_.allreduce(link_.side_comm(), bytes, MPI_SUM, "the other solver ranks' counts", [this] { complete(); });
+  link_.allreduce(link_.side_comm(), bytes, MPI_SUM, "the other solver ranks' counts", [this] {
+    if (!abandoned_) complete();
+  });
   here.bytes = bytes.front();
   return whole += here;
 }
