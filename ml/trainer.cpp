@@ -9,6 +9,7 @@
 
 #include "kernels/errors.hpp"
 #include "kernels/exact_sums.hpp"
+#include "kernels/fault_injection.hpp"
 
 namespace tramontane {
 namespace {
@@ -132,6 +133,7 @@ void Trainer::blocks_done(int begin, int /*end*/) {
   const bool last = last_pass();
   for (; bucket_ < buckets_.size() && begin <= buckets_[bucket_].first_block; ++bucket_) {
     const std::size_t from = std::max(buckets_[bucket_].begin, kExactStatus) - kExactStatus;
+    if (spoils_gradient_) spoil(from);
     in_space(memory_, [&](auto space) {
       add_exactly<decltype(space)>(from, buckets_[bucket_].end - kExactStatus,
                                    static_cast<float>(kExactLargest / global_batch()), first_ == 0, gradient_.data(),
@@ -154,8 +156,8 @@ void Trainer::read_status() {
   const std::int64_t step = optimiser_.step(), unread = std::exchange(unread_, 0);
   status_ = optimiser_.read_status();
   if (status_.failed_step == 0) return;
-  if (status_.failed_step == step) throw RunError(fmt::format("training step {}: {}", step, diagnosis()));
-  throw RunError(
+  if (status_.failed_step == step) throw NotFinite(fmt::format("training step {}: {}", step, diagnosis()));
+  throw NotFinite(
       fmt::format("training step {}: a sample, the loss or the gradient is not finite; this was noticed only "
                   "now, {} steps after the last report",
                   status_.failed_step, unread));
@@ -165,7 +167,7 @@ void Trainer::check_unread() const {
   if (unread_ == 0) return;
   const StepStatus status = optimiser_.peek_status();
   if (status.failed_step != 0)
-    throw RunError(
+    throw NotFinite(
         fmt::format("training step {}: a sample, the loss or the gradient is not finite", status.failed_step));
 }
 
@@ -183,6 +185,7 @@ std::string Trainer::diagnosis() {
     const std::string layer = pass_->first_layer_not_finite();
     evaluate_loss();
     pass_->backward(gradient_.data());
+    if (spoils_gradient_) spoil(0);
     const std::string block = not_finite_block();
     if (!layer.empty())
       found = fmt::format("layer {} is not finite", layer);
@@ -190,6 +193,11 @@ std::string Trainer::diagnosis() {
       found = fmt::format("the gradient of {} is not finite", block);
   });
   return found.empty() ? "a value on another learner rank is not finite" : found;
+}
+
+/// Puts a NaN into the gradient of a pass, where a test asks for it.
+void Trainer::spoil(std::size_t offset) {
+  if (memory_ == Memory::host) gradient_.data()[offset] = std::numeric_limits<float>::quiet_NaN();
 }
 
 /// Name of the first block of the pass's gradient that is not finite, or "". Leaves the gradient zero, as a pass finds
@@ -230,6 +238,7 @@ StepReport Trainer::step(const std::vector<const Sample*>& samples, bool report)
     for (Task& task : *tasks) task.seconds = 0;
   reducer_->await();
   batch_ = samples;
+  spoils_gradient_ = fault_at("gradient", ++attempts_) == Fault::nan;
   run(step_tasks_);
   if (std::exchange(recorded_generation_, layout_.generation()) != layout_.generation()) recorded_.clear();
   if (records())
@@ -301,7 +310,7 @@ ValidationReport Trainer::validate(const std::vector<const Sample*>& samples) {
   }
   report.persistence = sums[variables] / (count * variables);
   if (!std::isfinite(report.loss))
-    throw RunError(fmt::format("validation after step {}: {}", optimiser_.step(),
+    throw NotFinite(fmt::format("validation after step {}: {}", optimiser_.step(),
                                problem_.empty() ? "the loss is not finite" : problem_));
   return report;
 }

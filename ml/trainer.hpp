@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/errors.hpp"
 #include "ml/backend_options.hpp"
 #include "ml/batch.hpp"
 #include "ml/gradient_reduction.hpp"
@@ -16,6 +17,12 @@
 #include "ml/training_pass.hpp"
 
 namespace tramontane {
+
+/// A sample, weight, loss or gradient is NaN or infinite. Thrown on every learner rank; the text names the step, and the
+/// sample, layer or parameter block.
+struct NotFinite : RunError {
+  using RunError::RunError;
+};
 
 struct TrainerOptions {
   OptimiserOptions optimiser;
@@ -74,7 +81,7 @@ class Trainer {
   void set_normaliser(Normaliser normaliser);
   const Normaliser& normaliser() const { return normaliser_; }
 
-  /// One optimiser step on this rank's samples. Collective. Throws RunError on every rank if a sample, the loss or the
+  /// One optimiser step on this rank's samples. Collective. Throws NotFinite on every rank if a sample, the loss or the
   /// gradient is not finite, naming the step and the sample, layer or parameter block; the weights are then untouched.
   /// With `report` = false the loss is not read, and a device is not waited for: no step after a bad one changes the
   /// weights, but the next step with a report is the one that throws, and it knows no more than the bad step's number.
@@ -125,6 +132,7 @@ class Trainer {
   void check_unread() const;
   std::string diagnosis();
   std::string not_finite_block();
+  void spoil(std::size_t offset);
 
   NetworkSpec spec_;
   TrainerOptions options_;
@@ -154,6 +162,8 @@ class Trainer {
   StepStatus status_;
   std::int64_t unread_ = 0;  ///< steps since the last report
   std::string problem_;
+  std::int64_t attempts_ = 0;     ///< calls of step()
+  bool spoils_gradient_ = false;  ///< a fault that a test ordered
 };
 
 }  // namespace tramontane

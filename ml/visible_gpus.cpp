@@ -23,4 +23,13 @@ std::vector<std::string> visible_gpus() {
   return names;
 }
 
+std::string gpu_model([[maybe_unused]] int device) {
+#ifdef KOKKOS_ENABLE_CUDA
+  cudaDeviceProp properties;
+  if (device >= 0 && cudaGetDeviceProperties(&properties, device) == cudaSuccess)
+    return std::string(properties.name) + ", " + std::to_string(properties.totalGlobalMem >> 30) + " GiB";
+#endif
+  return "";
+}
+
 }  // namespace tramontane

@@ -10,4 +10,7 @@ namespace tramontane {
 /// called before Kokkos is started, and starts no GPU up.
 std::vector<std::string> visible_gpus();
 
+/// Model and memory of one of them, by its number among those; empty where there is none.
+std::string gpu_model(int device);
+
 }  // namespace tramontane

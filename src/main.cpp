@@ -61,7 +61,10 @@ int run_command(const tramontane::CommandContext& context, std::vector<char*> fo
   PetscPopSignalHandler();
   tramontane::catch_stop_signals();  // again: PETSc puts the system's handlers back
   tramontane::share_processors(MPI_COMM_WORLD);
-  const int code = tramontane::run_to_common_end(context.world, [&] { return tramontane::dispatch(context); });
+  // A check is to answer in seconds, and has nothing that takes time to end.
+  const double patience = context.line.command == tramontane::Command::check ? 3 : tramontane::kPatienceSeconds;
+  const int code = tramontane::run_to_common_end(
+      context.world, [&] { return tramontane::dispatch(context); }, patience);
   PetscFinalize();
   return code;
 }

@@ -42,6 +42,7 @@ struct Verdict {
 struct LearnerState {
   bool is_lost = false;   ///< it has died, hangs or gave up
   std::string why;        ///< lost: one sentence
+  bool takes_samples = false;  ///< lost, but still takes in what is sent to it: the stream has a regular end
   bool is_done = false;   ///< it has offered its last, and poll() has handed that out
   std::int64_t step = 0;  ///< that it was last known to be at
 };

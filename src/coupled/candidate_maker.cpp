@@ -1,6 +1,9 @@
 #include "src/coupled/candidate_maker.hpp"
 
 #include <algorithm>
+#include <limits>
+
+#include "kernels/fault_injection.hpp"
 
 namespace tramontane {
 
@@ -45,7 +48,16 @@ void CandidateMaker::offer(Model model, bool is_last) {
     facts.persistence_loss = validation_.persistence;
   }
   write_facts(model, facts);
-  sink_->publish(model.to_bytes());
+  // Faults that tests order: weights that are no numbers, are good for nothing, or are spoilt on their way.
+  const Fault fault = fault_at("candidate", facts.version);
+  if (fault == Fault::nan) model.weights.front() = std::numeric_limits<float>::quiet_NaN();
+  if (fault == Fault::fail) {
+    for (float& weight : model.weights) weight *= 3;
+    model.make_self_test();
+  }
+  std::vector<std::byte> bytes = model.to_bytes();
+  if (fault == Fault::corrupt) bytes[bytes.size() / 2] ^= std::byte{1};
+  sink_->publish(std::move(bytes));
 }
 
 void CandidateMaker::take_verdicts() {

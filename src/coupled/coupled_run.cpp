@@ -2,8 +2,12 @@
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <chrono>
+#include <cstdio>
 #include <filesystem>
+#include <thread>
 
 #include "src/coupled/energy_meter.hpp"
 #include "src/coupled/learner_side.hpp"
@@ -16,10 +20,14 @@
 #include "src/output/report.hpp"
 #include "src/output/run_folder.hpp"
 #include "src/program/collective_guard.hpp"
+#include "src/program/watchdog.hpp"
 
 namespace tramontane {
 
 namespace {
+
+/// s; for learner processes of a lost learner to come to the end, if they can.
+constexpr double kLostSeconds = 5;
 
 /// Metrics of solver and learner go to files of their own while both run, and are joined at the end.
 std::string metrics_path(const Deck& deck, const char* part) {
@@ -61,6 +69,41 @@ ExchangeSummary close_exchange(SolverEnd& exchange, std::int64_t produced) {
                ledger.has_learner ? "" : " (no learner has told what it took)");
   if (ledger.lost > 0) spdlog::warn("{} samples are lost: the archive could not take them", ledger.lost);
   return out;
+}
+
+/// Brings the ends of a run together when every rank is there for it; else the solver ranks alone, the learner's figures
+/// being unknown but for what it said.
+void write_reports(const CommandContext& context, MPI_Comm together, bool whole, double began, EnergyMeter& energy,
+                   Summary& summary, SolverEnd* exchange) {
+  const Deck& deck = context.deck;
+  collective_guard(together, [&] {
+    if (!context.is_root()) return;
+    join_metrics({metrics_path(deck, "solver"), metrics_path(deck, "learner")}, deck.output.dir + "/metrics.jsonl");
+    summary.wall_seconds = MPI_Wtime() - began;
+    summary.energy = energy.read();
+    write_summary(deck.output.dir, summary);
+    make_report(deck);
+    check_conservation(*summary.solver);
+    spdlog::info("{} after {:.0f} s; summary in {}/summary.json", whole ? "done" : "stopped by a signal",
+                 summary.wall_seconds, deck.output.dir);
+    if (exchange) exchange->finish(whole ? "done" : "stopped");
+  });
+}
+
+/// Ends the job from the solver ranks, which have written everything, while a learner process is dead or hangs and
+/// would never come to MPI_Finalize. Open MPI then ends what is left of the job, and mpirun returns the code, zero
+/// included (docs/design/weights.md).
+[[noreturn]] void end_without_learners(const CommandContext& context, MPI_Comm solvers, ModelHandover* handover, int code) {
+  MPI_Barrier(solvers);
+  std::fflush(nullptr);
+  if (context.is_root()) {
+    spdlog::warn("MPI ends the learner's processes now, which can not end by themselves");
+    handover->kill_stragglers();
+    MPI_Abort(MPI_COMM_WORLD, code);
+  }
+  // The end comes from outside.
+  std::this_thread::sleep_for(std::chrono::seconds(60));
+  _exit(code);
 }
 
 }  // namespace
@@ -115,13 +158,32 @@ int run_coupled(const CommandContext& context) {
     });
   } else {
     ModelHandover handover(context.world, context.ranks, deck.stream.deadline);
+    if (watchdog() && deck.learner.when_lost == WhenLost::go_on) {
+      std::vector<int> contained;
+      for (int rank = 0; rank < context.ranks.total(); ++rank)
+        if (context.ranks.is_learner(rank)) contained.push_back(rank);
+      watchdog()->contain(contained);
+    }
     if (learner) {
       summary.learner = learner_side(context, role, handover, metrics.get(), idle_seconds);
+      handover.await_end();
     } else {
       StreamProducer stream(context.world, stream_roles(context.ranks), pair->coarse().grid().tiling(),
                             stream_options(deck));
       SolverSide solver(context, *pair, archive.get(), &stream, context.is_root() ? &handover : nullptr, metrics.get());
       whole = solver.run(summary) ? 1 : 0;
+      // A lost learner may have come to its senses since; it is not waited for.
+      const double patience = summary.gate->learner_lost.empty() ? deck.stream.deadline : kLostSeconds;
+      int together = context.is_root() && handover.end_together(patience) ? 1 : 0;
+      MPI_Bcast(&together, 1, MPI_INT, 0, role);
+      if (!together) {
+        metrics.reset();
+        LearnerSummary& learner_summary = summary.learner.emplace();
+        learner_summary.weights_version = static_cast<int>(summary.gate->version);
+        learner_summary.steps = handover.learner().step;
+        write_reports(context, role, whole != 0, began, energy, summary, nullptr);
+        end_without_learners(context, role, &handover, whole ? kExitDone : kExitStopped);
+      }
     }
   }
   metrics.reset();
@@ -130,18 +192,7 @@ int run_coupled(const CommandContext& context) {
   if (!two_jobs) share_learner_summary(context, summary, idle_seconds);
   if (summary.gate && summary.learner) summary.learner->weights_version = static_cast<int>(summary.gate->version);
   MPI_Bcast(&whole, 1, MPI_INT, 0, context.world);
-  collective_guard(context.world, [&] {
-    if (!context.is_root()) return;
-    join_metrics({metrics_path(deck, "solver"), metrics_path(deck, "learner")}, deck.output.dir + "/metrics.jsonl");
-    summary.wall_seconds = MPI_Wtime() - began;
-    summary.energy = energy.read();
-    write_summary(deck.output.dir, summary);
-    make_report(deck);
-    check_conservation(*summary.solver);
-    spdlog::info("{} after {:.0f} s; summary in {}/summary.json", whole ? "done" : "stopped by a signal",
-                 summary.wall_seconds, deck.output.dir);
-    if (exchange) exchange->finish(whole ? "done" : "stopped");
-  });
+  write_reports(context, context.world, whole != 0, began, energy, summary, exchange.get());
   MPI_Comm_free(&role);
   return whole ? kExitDone : kExitStopped;
 }

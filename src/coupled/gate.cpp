@@ -7,8 +7,10 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <thread>
 
+#include "kernels/fault_injection.hpp"
 #include "ml/mpi_deadline.hpp"
 #include "src/coupled/learning.hpp"
 
@@ -55,6 +57,7 @@ struct Gate::Word {
   std::int64_t bytes = 0;     ///< of a candidate that follows; 0: none
   std::int64_t lost = 0;      ///< characters of the reason why the learner is lost; 0: it is not
   std::int64_t is_done = 0;   ///< nothing more comes
+  std::int64_t takes_samples = 0;  ///< lost: see LearnerState
   std::int64_t is_back = 0;   ///< a learner that was lost has come back
 };
 
@@ -133,11 +136,13 @@ bool Gate::take_one(bool judge_it) {
   Word word;
   if (is_root() && source_) {
     if (auto candidate = next_candidate()) bytes = std::move(*candidate);
-    const LearnerState learner = source_->learner();
+    LearnerState learner = source_->learner();
+    if (!found_lost_.empty() && !learner.is_lost) learner = {true, found_lost_, false, false, learner.step};
     if (learner.is_lost && lost_.empty()) {
       const auto* text = reinterpret_cast<const std::byte*>(learner.why.data());
       why.assign(text, text + learner.why.size());
     }
+    word.takes_samples = learner.takes_samples ? 1 : 0;
     word.is_back = !learner.is_lost && learner_is_lost() ? 1 : 0;
     word.is_done = learner.is_done && !held_ ? 1 : 0;
     word.bytes = static_cast<std::int64_t>(bytes.size());
@@ -148,6 +153,7 @@ bool Gate::take_one(bool judge_it) {
   if (word.lost > 0) {
     share_bytes(why, word.lost);
     set_lost({reinterpret_cast<const char*>(why.data()), why.size()});
+    takes_samples_ = word.takes_samples != 0;
   }
   if (word.is_back != 0) take_back();
   if (word.bytes == 0) return false;
@@ -177,7 +183,7 @@ void Gate::end_lessons() {
 
 void Gate::await_last(bool judge_them, const std::function<void(std::int64_t)>& on_beat) {
   double told = MPI_Wtime();
-  while (!is_done_ && !learner_is_lost()) {
+  while (!is_done_) {
     // The first rank looks often, the others hear of it once a second or when there is something.
     const double slice = MPI_Wtime();
     while (is_root() && MPI_Wtime() - slice < 1.0 && !held_) {
@@ -193,14 +199,17 @@ void Gate::await_last(bool judge_them, const std::function<void(std::int64_t)>& 
       told = MPI_Wtime();
       on_beat(source_->learner().step);
     }
-    take_one(judge_them);
+    if (!take_one(judge_them) && learner_is_lost()) break;  // what it had offered before is judged
   }
 }
 
 void Gate::set_lost(const std::string& why) {
   if (learner_is_lost()) return;
-  lost_ = why;
-  if (is_root()) spdlog::warn("the learner is lost, the run goes on without it: {}", why);
+  lost_ = found_lost_ = why;
+  if (deck_.learner.when_lost == WhenLost::stop) throw RunError("the learner is lost, and learner.when_lost = stop: " + why);
+  if (is_root())
+    spdlog::warn("the learner is lost, the run goes on with {}: {}",
+                 versions_.empty() ? "physics alone" : fmt::format("version {} of the weights", version()), why);
   if (metrics_) metrics_->write("learner_lost", {{"sample", sample_}, {"version", version()}, {"why", why}});
 }
 
@@ -226,6 +235,7 @@ void Gate::judge(const std::vector<std::byte>& bytes) {
   if (facts.version > 0) last_version_ = std::max(last_version_, facts.version);
   if (facts.version > 0 && not_finite(candidate.model).empty()) last_ = candidate.model;
   if (finding.is_promoted) {
+    spoil(candidate);
     ++counts_.promoted;
     candidate.since_sample = sample_;
     versions_.push_back(std::move(candidate));
@@ -237,6 +247,15 @@ void Gate::judge(const std::vector<std::byte>& bytes) {
   counts_.seconds += seconds;
   report(facts, finding, seconds);
   answer(facts.version, finding.is_promoted);
+}
+
+/// A fault that tests order: a version that turns out bad in use.
+void Gate::spoil(Version& version) {
+  const Fault fault = fault_at("promotion", version.facts.version);
+  if (fault != Fault::corrupt && fault != Fault::nan) return;
+  Model spoilt = version.model;
+  for (float& weight : spoilt.weights) weight *= fault == Fault::nan ? std::numeric_limits<float>::quiet_NaN() : 30;
+  version.correction = std::make_unique<HybridCorrection>(deck_, spoilt, solvers_);
 }
 
 Gate::Finding Gate::weigh(Version& candidate) {
@@ -323,7 +342,9 @@ void Gate::report(const CandidateFacts& facts, const Finding& finding, double se
                                   {"in_use", version()},
                                   {"seconds", seconds}});
   if (is_root())
-    spdlog::info("gate: version {} of training step {} {} at sample {}: {}{}", facts.version, facts.training_step,
+    spdlog::info("gate: {} {} at sample {}: {}{}",
+                 facts.version > 0 ? fmt::format("version {} of training step {}", facts.version, facts.training_step)
+                                   : std::string("weights of a version that can not be told"),
                  finding.is_promoted ? "promoted" : "rejected", sample_, finding.why,
                  finding.shadow_score && finding.is_promoted ? fmt::format(" ({:.4f} of the coarse solver's error)", *finding.shadow_score)
                                                              : std::string());

@@ -47,9 +47,14 @@ class Gate {
   void roll_back(const std::string& why);
 
   bool learner_is_lost() const { return !lost_.empty(); }
+  /// Lost, but the stream to it can be ended as ever.
+  bool learner_takes_samples() const { return takes_samples_; }
   /// Why the learner counts as lost; the same on all ranks.
   const std::string& why_lost() const { return lost_; }
+  /// On all ranks alike: they have found out themselves that the learner is lost.
   void set_lost(const std::string& why);
+  /// First rank: it has found that out, and tells the others at the next poll().
+  void tell_lost(const std::string& why) { found_lost_ = why; }
 
   GateSummary summary() const;
   /// Writes the version in use as learner.model, with what the gate found in its provenance, and beside it the last
@@ -82,6 +87,7 @@ class Gate {
   void take_back();
   void judge(const std::vector<std::byte>& bytes);
   Finding weigh(Version& candidate);
+  void spoil(Version& version);
   std::string shadow(Version& version);
   double score(const Version& version) const;
   double current_loss() const { return versions_.empty() ? 1.0 : versions_.back().facts.relative_loss().value_or(1.0); }
@@ -100,8 +106,8 @@ class Gate {
   std::optional<std::vector<std::byte>> held_;  ///< first rank: to be judged when there are cases
   std::optional<Model> last_;     ///< of the last candidate that could be read
   std::int64_t sample_ = 0, last_version_ = 0;
-  bool lessons_over_ = false, is_done_ = false;
-  std::string lost_;
+  bool lessons_over_ = false, is_done_ = false, takes_samples_ = false;
+  std::string lost_, found_lost_;
   GateSummary counts_;
 };
 

@@ -8,7 +8,9 @@
 
 namespace tramontane {
 
-/// Takes the stream in, trains, and offers weights to the solver as it goes and at the end. Collective over world and learners.
+/// Takes the stream in, trains, and offers weights to the solver as it goes and at the end. An error ends the training
+/// but not the job: the solver is told, and the stream is taken in to its end. Throws InputError, and with
+/// learner.when_lost = stop whatever ended the training. Collective over world and learners.
 /// @param metrics on the first learner rank only
 /// @param idle_seconds set to the time spent waiting for samples
 LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, ModelHandover& handover,

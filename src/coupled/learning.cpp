@@ -1,6 +1,7 @@
 #include "src/coupled/learning.hpp"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <deque>
@@ -9,6 +10,7 @@
 #include "kernels/wait_scope.hpp"
 #include "ml/onnx/model_export.hpp"
 #include "physics/grid.hpp"
+#include "src/coupled/bad_steps.hpp"
 #include "src/deck/network_spec.hpp"
 #include "src/program/progress.hpp"
 #include "src/program/signals.hpp"
@@ -111,7 +113,9 @@ class Learning {
     bool is_over = has_run_out_of_patience();
     for (std::int64_t step = first + 1; step <= plan_.steps && !is_over; ++step) {
       batches_.observe(trainer_);
-      const StepReport report = trainer_.step(batches_.batch(step));
+      const StepReport report = plan_.contains_bad_steps
+                                    ? bad_steps_.step(step, [&] { return batches_.batch(step); })
+                                    : trainer_.step(batches_.batch(step));
       record(report);
       const bool ends_one_step = plan_.rollout.begins_after(step);
       if (step % deck_.learner.validate_every == 0 || step == plan_.steps || ends_one_step ||
@@ -238,8 +242,12 @@ class Learning {
   void validate(std::int64_t step) {
     sign_of_life("validation", step);
     if (plan_.rollout.is_tuning(step)) validate_rollouts(step);
-    const ValidationReport report = batches_.validate(trainer_);
     distribution_ = batches_.distribution();  // collective, and a candidate may be made on one rank alone
+    const std::optional<ValidationReport> found =
+        plan_.contains_bad_steps ? bad_steps_.validate(step, [&] { return batches_.validate(trainer_); })
+                                 : batches_.validate(trainer_);
+    if (!found) return;
+    const ValidationReport& report = *found;
     if (hooks_.validated) hooks_.validated(step, report, [this] { return model(); });
     if (report.samples == 0) return;
     held_out_ = report.loss;
@@ -296,6 +304,12 @@ class Learning {
     metrics_->write("train", line);
   }
 
+  void note_bad_step(std::int64_t step, const std::string& what) {
+    if (!metrics_) return;
+    spdlog::warn("a bad training step, let go: {}", what);
+    metrics_->write("bad_step", {{"step", step}, {"what", what}});
+  }
+
   static double mean(const std::deque<double>& values) {
     double sum = 0;
     for (double value : values) sum += value;
@@ -326,6 +340,7 @@ class Learning {
     out.loss_last = recent_loss();
     if (validated_) out.validation_loss = held_out_;
     out.weights_version = 1;
+    out.bad_steps = bad_steps_.count();
     if (!plan_.keep_best) return out;
     OfflineSummary& offline = out.offline.emplace();
     offline.resumed_step = plan_.resumed ? plan_.resumed->optimiser.step : 0;
@@ -350,6 +365,7 @@ class Learning {
   MetricsWriter* metrics_;
   const LearningHooks& hooks_;
   Trainer trainer_;
+  BadSteps bad_steps_{trainer_, [this](std::int64_t step, const std::string& what) { note_bad_step(step, what); }};
   BestWeights best_;
   TrainingDistribution distribution_;  ///< of the samples so far
   std::deque<double> recent_, recent_seconds_;

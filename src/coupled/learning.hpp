@@ -27,6 +27,7 @@ struct LearningPlan {
   std::string provenance = "{}";
   std::optional<Model> from;                  ///< weights, architecture and normaliser to begin with
   std::optional<TrainingCheckpoint> resumed;  ///< to continue
+  bool contains_bad_steps = false;  ///< see BadSteps; otherwise one ends the training
   bool keep_best = false;  ///< keep the weights with the least held-out loss, and heed learner.patience
 };
 

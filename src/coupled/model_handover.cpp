@@ -1,23 +1,34 @@
 #include "src/coupled/model_handover.hpp"
 
 #include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <thread>
 
+#include "kernels/checksum.hpp"
 #include "kernels/errors.hpp"
+#include "kernels/wait_scope.hpp"
 #include "ml/mpi_deadline.hpp"
 
 namespace tramontane {
 
 namespace {
 
-enum Tag : int { kBeatTag = 1, kModelTag = 2, kVerdictTag = 3, kGiveUpTag = 4, kDoneTag = 5 };
+enum Tag : int { kBeatTag = 1, kModelTag = 2, kVerdictTag = 3, kGiveUpTag = 4, kDoneTag = 5, kLeaveTag = 6, kEndTag = 7 };
 constexpr double kBeatSeconds = 2.0;
 /// A silence that was too long is looked at once more after this time: while the solver was busy nothing moved the
 /// messages that may have been on their way.
 constexpr double kGraceSeconds = 2.0;
+
+std::string host_name() {
+  char name[256] = {};
+  gethostname(name, sizeof name - 1);
+  return name;
+}
 
 template <class Plain>
 std::vector<std::byte> to_bytes(const Plain& value) {
@@ -31,6 +42,13 @@ std::vector<std::byte> to_bytes(const Plain& value) {
 ModelHandover::ModelHandover(MPI_Comm world, const RankLayout& ranks, double deadline_seconds)
     : ranks_(ranks), deadline_(deadline_seconds), last_beat_(MPI_Wtime()), heard_(last_beat_) {
   MPI_Comm_dup(world, &comm_);
+  const std::string node = host_name();
+  Checksum sum;
+  sum.add(node.data(), node.size());
+  const Seat seat{getpid(), sum.value()};
+  seats_.resize(static_cast<std::size_t>(ranks.total()));
+  has_come_.assign(seats_.size(), false);
+  MPI_Gather(&seat, sizeof seat, MPI_BYTE, seats_.data(), sizeof seat, MPI_BYTE, 0, comm_);
 }
 
 ModelHandover::~ModelHandover() {
@@ -39,7 +57,10 @@ ModelHandover::~ModelHandover() {
   const bool is_quiet = outgoing_.empty() && arriving_request_ == MPI_REQUEST_NULL;
   for (auto& message : outgoing_) (void)message.release();
   if (arriving_request_ != MPI_REQUEST_NULL) new std::vector<std::byte>(std::move(arriving_));
-  if (is_quiet && !state_.is_lost) MPI_Comm_free(&comm_);
+  if (is_quiet && !state_.is_lost) {
+    forget_communicator(comm_);
+    MPI_Comm_free(&comm_);
+  }
 }
 
 void ModelHandover::send(int to, int tag, std::vector<std::byte> bytes) {
@@ -84,6 +105,7 @@ void ModelHandover::beat(std::int64_t step) {
 void ModelHandover::finish() {
   send(0, kDoneTag, {});
   const double began = MPI_Wtime();
+  const WaitScope wait("the solver to take the last weights", comm_, 0, deadline_);
   while (!is_free()) {
     if (MPI_Wtime() - began > deadline_)
       throw RunError(fmt::format("solver rank 0 has not taken the model for {:g} s", deadline_));
@@ -94,6 +116,53 @@ void ModelHandover::finish() {
 void ModelHandover::give_up(const std::string& why) {
   const auto* text = reinterpret_cast<const std::byte*>(why.data());
   send(0, kGiveUpTag, {text, text + why.size()});
+}
+
+void ModelHandover::await_end() {
+  send(0, kLeaveTag, {});
+  const WaitScope wait("the end of the run", comm_, 0, WaitScope::kOutside);
+  for (int found = 0; !found;) {
+    clear_sent();
+    MPI_Iprobe(0, kEndTag, comm_, &found, MPI_STATUS_IGNORE);
+    if (!found) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  MPI_Recv(nullptr, 0, MPI_BYTE, 0, kEndTag, comm_, MPI_STATUS_IGNORE);
+  while (verdict()) {  // those that nobody waited for
+  }
+}
+
+bool ModelHandover::end_together(double seconds) {
+  const double began = MPI_Wtime();
+  const WaitScope wait("the learner ranks to end", comm_, WaitScope::kAll, seconds);
+  int missing = ranks_.learners;
+  while (missing > 0) {
+    listen();
+    int found = 0;
+    MPI_Status status;
+    MPI_Iprobe(MPI_ANY_SOURCE, kLeaveTag, comm_, &found, &status);
+    if (found) {
+      MPI_Recv(nullptr, 0, MPI_BYTE, status.MPI_SOURCE, kLeaveTag, comm_, MPI_STATUS_IGNORE);
+      has_come_[static_cast<std::size_t>(status.MPI_SOURCE)] = true;
+      --missing;
+    } else if (MPI_Wtime() - began > seconds) {
+      return false;
+    } else {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+  for (int learner = 0; learner < ranks_.learners; ++learner) send(first_learner() + learner, kEndTag, {});
+  return true;
+}
+
+void ModelHandover::kill_stragglers() const {
+  // Elsewhere mpirun ends the job with its first dead process, so nothing must be killed; with recovery it leaves a
+  // stopped one for ever.
+  const char* recovery = std::getenv("OMPI_MCA_orte_enable_recovery");
+  if (!recovery || std::string(recovery) != "1") return;
+  for (int rank = first_learner(); rank < ranks_.total(); ++rank) {
+    const auto k = static_cast<std::size_t>(rank);
+    if (!has_come_[k] && seats_[k].node == seats_[0].node) kill(static_cast<pid_t>(seats_[k].process), SIGKILL);
+  }
 }
 
 std::optional<std::vector<std::byte>> ModelHandover::poll() {
@@ -121,10 +190,11 @@ void ModelHandover::expect_signs() {
   heard_ = MPI_Wtime();
 }
 
-void ModelHandover::set_lost(const std::string& why) {
+void ModelHandover::set_lost(const std::string& why, bool takes_samples) {
   if (state_.is_lost) return;
   state_.is_lost = true;
   state_.why = why;
+  state_.takes_samples = takes_samples;
 }
 
 void ModelHandover::listen() {
@@ -136,7 +206,7 @@ void ModelHandover::listen() {
     MPI_Get_count(&status, MPI_BYTE, &size);
     std::string why(static_cast<std::size_t>(size), ' ');
     MPI_Recv(why.data(), size, MPI_BYTE, status.MPI_SOURCE, kGiveUpTag, comm_, MPI_STATUS_IGNORE);
-    set_lost(fmt::format("learner rank {} gave up: {}", status.MPI_SOURCE, why));
+    set_lost(fmt::format("learner rank {} gave up: {}", status.MPI_SOURCE, why), true);
   }
   while (MPI_Iprobe(first_learner(), kBeatTag, comm_, &found, &status), found) {
     heard_ = MPI_Wtime();
@@ -175,7 +245,8 @@ void ModelHandover::listen() {
     suspected_ = now;
   } else if (now - suspected_ > kGraceSeconds) {
     set_lost(fmt::format("learner rank {} has been silent for {:.0f} s: it has died or hangs", first_learner(),
-                         now - heard_));
+                         now - heard_),
+             false);
   }
 }
 

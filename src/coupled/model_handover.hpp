@@ -32,14 +32,20 @@ class ModelHandover : public CandidateSource, public CandidateSink {
   void finish() override;
   /// Any learner rank: it goes no further, and why.
   void give_up(const std::string& why);
+  /// Every learner rank, when it has done or given up: waits for the solver's word that all ranks end together. Where
+  /// one of them can not, the word does not come, and the solver ends the job.
+  void await_end();
 
   // Solver's first rank.
   std::optional<std::vector<std::byte>> poll() override;
   void answer(const Verdict& verdict) override;
   LearnerState learner() override;
   void expect_signs() override;
-  /// The learner was lost in a way that others found out.
-  void set_lost(const std::string& why);
+  /// Whether every learner rank has come to await_end() within so many seconds; if so, they are let go.
+  bool end_together(double seconds);
+  /// Kills the learner processes of this node that have not come to await_end(), where mpirun would leave them: it runs
+  /// with --enable-recovery.
+  void kill_stragglers() const;
 
  private:
   struct Outgoing {
@@ -47,9 +53,14 @@ class ModelHandover : public CandidateSource, public CandidateSink {
     MPI_Request request = MPI_REQUEST_NULL;
   };
   int first_learner() const { return ranks_.first_learner(); }
+  struct Seat {
+    std::int64_t process = 0;
+    std::uint64_t node = 0;  ///< checksum of its name
+  };
   void send(int to, int tag, std::vector<std::byte> bytes);
   void clear_sent();
   void listen();
+  void set_lost(const std::string& why, bool takes_samples);
 
   MPI_Comm comm_ = MPI_COMM_NULL;  ///< own duplicate of the world
   RankLayout ranks_;
@@ -67,6 +78,8 @@ class ModelHandover : public CandidateSource, public CandidateSink {
   double heard_ = 0;      ///< when the learner was last heard
   double suspected_ = 0;  ///< since when its silence is too long; 0: it is not
   LearnerState state_;
+  std::vector<Seat> seats_;         ///< of all ranks
+  std::vector<bool> has_come_;      ///< to await_end(), by rank
 };
 
 }  // namespace tramontane

@@ -31,7 +31,7 @@ std::string training_provenance(const Deck& deck, const std::string& command) {
 
 void share_learner_summary(const CommandContext& context, Summary& summary, double idle_seconds) {
   // As doubles, which hold every count below 2^53 exactly.
-  std::array<double, 17> figures{};
+  std::array<double, 18> figures{};
   if (summary.learner) {
     const LearnerSummary& s = *summary.learner;
     figures = {static_cast<double>(s.parameters),
@@ -50,7 +50,8 @@ void share_learner_summary(const CommandContext& context, Summary& summary, doub
                s.peer_wait_seconds,
                s.drift.value_or(0),
                s.drift ? 1.0 : 0.0,
-               static_cast<double>(s.drift_step)};
+               static_cast<double>(s.drift_step),
+               static_cast<double>(s.bad_steps)};
   }
   MPI_Bcast(figures.data(), static_cast<int>(figures.size()), MPI_DOUBLE, context.ranks.first_learner(), context.world);
   LearnerSummary s;
@@ -68,6 +69,7 @@ void share_learner_summary(const CommandContext& context, Summary& summary, doub
   s.peer_wait_seconds = figures[13];
   if (figures[15] > 0) s.drift = figures[14];
   s.drift_step = static_cast<std::int64_t>(figures[16]);
+  s.bad_steps = static_cast<std::int64_t>(figures[17]);
   summary.learner = s;
   if (summary.stream) summary.stream->learner_idle_seconds = figures[10];
 }

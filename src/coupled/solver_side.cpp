@@ -36,12 +36,7 @@ bool SolverSide::run(Summary& summary) {
     spdlog::info("a solver rank holds {} for the stream's queue of {} samples", bytes_text(stream_->queue_bytes()),
                  deck_.stream.queue);
   stream_lessons();
-  if (stream_) {
-    const Ledger ledger = stream_->finish();
-    if (context_.is_root()) spdlog::info("stream closed: {}", to_string(ledger));
-    summary.stream = stream_summary(ledger);
-    add_stalls(*summary.stream, *stream_);
-  }
+  if (stream_) end_stream(summary);
   gate_.end_lessons();
 
   Forecast forecast(deck_, pair_);
@@ -58,6 +53,35 @@ bool SolverSide::run(Summary& summary) {
   write_forecasts(deck_, "run", pair_, forecast);
   summary.forecast = report_scores(pair_, forecast, metrics_);
   return true;
+}
+
+void SolverSide::end_stream(Summary& summary) {
+  Ledger ledger;
+  try {
+    ledger = stream_->finish();
+  } catch (const LearnerSilent& error) {
+    lose_learner(error.what());
+    ledger = stream_->finish();
+  }
+  if (context_.is_root()) spdlog::info("stream closed: {}", to_string(ledger));
+  if (!ledger.closed()) throw RunError("the stream's ledger does not close: " + to_string(ledger));
+  summary.stream = stream_summary(ledger);
+  add_stalls(*summary.stream, *stream_);
+}
+
+void SolverSide::push(const SampleInfo& info, const std::vector<const float*>& payload) {
+  try {
+    stream_->push(info, payload);
+  } catch (const LearnerSilent& error) {  // on all solver ranks
+    lose_learner(error.what());
+    stream_->push(info, payload);  // is counted
+  }
+}
+
+/// On all solver ranks: nothing more goes to the learner, and what was on its way is lost.
+void SolverSide::lose_learner(const std::string& why) {
+  gate_.set_lost(why);
+  if (stream_) stream_->abandon();
 }
 
 /// With the version in use; one that can not be run to the end is rolled back, and the forecasts begin again with the
@@ -86,14 +110,18 @@ void SolverSide::stream_lessons() {
   TeachHooks hooks;
   hooks.started = [&](int) { watch_.start(pair_.fine()); };
   hooks.sampled = [&](const SampleInfo& info, const CellFields& truth) {
+    // Under `block` push() finds a silent learner; the other policies never wait for one.
+    if (stream_ && context_.is_root() && stream_->silent_seconds() > deck_.stream.deadline)
+      gate_.tell_lost(fmt::format("a learner rank has not answered to a sample for {:g} s", deck_.stream.deadline));
     gate_.poll(info.number);
+    if (gate_.learner_is_lost() && !gate_.learner_takes_samples()) lose_learner(gate_.why_lost());
     gate_.see(info, truth);
     if (stream_) stream_->set_weights_version(gate_.version());
   };
   hooks.deliver = [&](const SampleTiles& sample) {
     payload.clear();
     for (const auto& variable : sample.variables) payload.push_back(variable.data());
-    if (stream_) stream_->push(sample.info, payload);
+    if (stream_) push(sample.info, payload);
     if (archive_) archive_sample(sample.info, payload);
     samples_ = sample.info.number + 1;
   };

@@ -42,6 +42,9 @@ class SolverSide {
 
  private:
   void stream_lessons();
+  void push(const SampleInfo& info, const std::vector<const float*>& payload);
+  void end_stream(Summary& summary);
+  void lose_learner(const std::string& why);
   void report_lesson(int lesson);
   bool run_hybrid(Forecast& forecast);
   /// A full disk must not end the run: the loss is said, the stream goes on.

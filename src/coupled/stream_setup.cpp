@@ -31,6 +31,7 @@ StreamSummary stream_summary(const Ledger& ledger) {
   out.in_flight = ledger.in_flight;
   out.rejected = ledger.rejected;
   out.bytes = ledger.bytes;
+  out.lost = ledger.lost;
   return out;
 }
 

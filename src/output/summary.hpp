@@ -29,6 +29,7 @@ struct SolverSummary {
 
 struct StreamSummary {
   std::int64_t produced = 0, delivered = 0, dropped = 0, in_flight = 0, rejected = 0, bytes = 0;
+  std::int64_t lost = 0;  ///< of the dropped: with a learner that was lost
   double producer_stall_seconds = 0, learner_idle_seconds = 0;
   /// The stall by cause: other solver ranks, a learner's room (block), the learners' end.
   double stall_agreement_seconds = 0, stall_room_seconds = 0, stall_end_seconds = 0;
@@ -62,6 +63,7 @@ struct LearnerSummary {
   double loss_first = 0, loss_last = 0;
   std::optional<double> validation_loss;
   int weights_version = 0;
+  std::int64_t bad_steps = 0;  ///< attempts that met NaN or infinity and changed nothing
   /// Memory of one learner rank that is fixed at the start: samples drawn from, held out or waiting; receive buffers.
   std::int64_t reservoir_bytes = 0, receive_bytes = 0;
   double peer_wait_seconds = 0;  ///< the first learner's, for the others to take in their samples

@@ -12,6 +12,7 @@
 #include "src/deck/duration.hpp"
 #include "src/deck/network_spec.hpp"
 #include "src/output/run_folder.hpp"
+#include "src/preflight/preflight.hpp"
 #include "src/program/collective_guard.hpp"
 #include "src/program/commands.hpp"
 #include "src/program/estimate.hpp"
@@ -147,6 +148,17 @@ void print_work(const Deck& deck, const Estimate& e, const RankLayout& layout) {
   row("wall time", wall_clock_text(e.wall_seconds()));
 }
 
+void print_plan(const CommandContext& context, const Estimate& e) {
+  const Deck& deck = context.deck;
+  const RankLayout& layout = context.ranks;
+  fmt::print("{}: fit for tramontane {} on {} rank(s)\n", deck.file, name_of(context.line.planned), layout.total());
+  print_files(deck, context.line.planned);
+  if (context.world == MPI_COMM_WORLD) print_ranks(deck, layout, context.seats);  // else the preflight's table says more
+  if (e.fine_steps > 0) print_method(deck, e);
+  if (layout.learners > 0) print_network(deck);
+  print_work(deck, e, layout);
+}
+
 }  // namespace
 
 int command_check(const CommandContext& context) {
@@ -169,17 +181,13 @@ int command_check(const CommandContext& context) {
     }
     check_input_files(deck, planned);
   });
-  if (!context.is_root()) return kExitDone;
-
   const Estimate e = estimate(deck, planned, layout);
-  if (e.fine_steps > 0) check_step(deck, e);
-  fmt::print("{}: fit for tramontane {} on {} rank(s)\n", deck.file, name_of(planned), layout.total());
-  print_files(deck, planned);
-  print_ranks(deck, layout, context.seats);
-  if (e.fine_steps > 0) print_method(deck, e);
-  if (layout.learners > 0) print_network(deck);
-  print_work(deck, e, layout);
-  return kExitDone;
+  collective_guard(context.world, [&] {
+    if (e.fine_steps > 0) check_step(deck, e);
+  });
+  if (context.is_root()) print_plan(context, e);
+  // On the job's own ranks there is more to look at than the deck.
+  return context.world == MPI_COMM_WORLD ? kExitDone : preflight(context, e);
 }
 
 }  // namespace tramontane

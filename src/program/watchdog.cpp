@@ -264,7 +264,7 @@ class Watchdog::Implementation {
   void lead(const std::string& error) {
     const Job now = job();
     const std::vector<RankPlace> places = collect(now);
-    const Verdict verdict = judge(places, now.deadline, now.contained);
+    const HangVerdict verdict = judge(places, now.deadline, now.contained);
     if (verdict.ends || !error.empty()) end_all(now, places, verdict, error);
     if (verdict.why.empty() || (reminded_ && seconds_since(*reminded_) < kRemindSeconds)) return;
     reminded_ = Clock::now();
@@ -324,7 +324,7 @@ class Watchdog::Implementation {
     }
   }
 
-  [[noreturn]] void end_all(const Job& now, const std::vector<RankPlace>& places, const Verdict& verdict,
+  [[noreturn]] void end_all(const Job& now, const std::vector<RankPlace>& places, const HangVerdict& verdict,
                             const std::string& error) {
     std::string text =
         error.empty() ? fmt::format("watchdog: the job has not got on for {:g} s. Where its ranks are:\n", now.deadline)

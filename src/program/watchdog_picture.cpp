@@ -105,7 +105,7 @@ RankPlace place_from_json(const nlohmann::json& text) {
   return place;
 }
 
-Verdict judge(const std::vector<RankPlace>& places, double deadline, const std::set<int>& contained) {
+HangVerdict judge(const std::vector<RankPlace>& places, double deadline, const std::set<int>& contained) {
   const int ranks = static_cast<int>(places.size());
   const auto counts = [&](int rank) { return rank >= 0 && rank < ranks && contained.count(rank) == 0; };
   // All that overdue ranks wait for, directly or through others.
@@ -131,7 +131,7 @@ Verdict judge(const std::vector<RankPlace>& places, double deadline, const std::
       if (there.answers && followed.insert(other).second) next.push_back(other);
     }
   }
-  Verdict verdict;
+  HangVerdict verdict;
   std::vector<int> silent, busy, moving;
   for (const int rank : reached) {
     const RankPlace& place = places[static_cast<std::size_t>(rank)];

@@ -45,7 +45,7 @@ RankPlace own_place();
 nlohmann::json to_json(const RankPlace& place);
 RankPlace place_from_json(const nlohmann::json& text);
 
-struct Verdict {
+struct HangVerdict {
   bool ends = false;          ///< the job hangs
   std::vector<int> culprits;  ///< ranks that the others wait for in vain; may be empty
   std::string why;            ///< one clause
@@ -54,7 +54,7 @@ struct Verdict {
 /// directly or through others, one does not answer, or one computes without a sign of life for `deadline`, or none has
 /// moved within its limit. Otherwise somebody works and is waited for: that is no hang, however long it takes.
 /// @param contained ranks whose loss the run copes with: their own alarms, and silence of theirs, do not count
-Verdict judge(const std::vector<RankPlace>& places, double deadline, const std::set<int>& contained = {});
+HangVerdict judge(const std::vector<RankPlace>& places, double deadline, const std::set<int>& contained = {});
 
 /// One line a rank, or a line for ranks that are alike when there are many.
 std::string picture_text(const std::vector<RankPlace>& places, const std::vector<RankFacts>& facts);

@@ -7,8 +7,10 @@
 namespace tramontane {
 
 std::string to_string(const Ledger& l) {
-  return fmt::format("produced {} {} delivered {} + dropped {} + in flight {} + rejected {}, {} bytes", l.produced,
-                     l.closed() ? "=" : "!=", l.delivered, l.dropped, l.in_flight, l.rejected, l.bytes);
+  return fmt::format("produced {} {} delivered {} + dropped {}{} + in flight {} + rejected {}, {} bytes", l.produced,
+                     l.closed() ? "=" : "!=", l.delivered, l.dropped,
+                     l.lost > 0 ? fmt::format(" (of them lost {})", l.lost) : std::string(), l.in_flight, l.rejected,
+                     l.bytes);
 }
 
 void check_closed(const Ledger& producers, const Ledger& learners) {

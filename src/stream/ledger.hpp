@@ -10,10 +10,11 @@ namespace tramontane {
 struct Ledger {
   std::int64_t produced = 0;   ///< pushed by the solver
   std::int64_t delivered = 0;  ///< handed to a learner, all frames good
-  std::int64_t dropped = 0;    ///< by policy when the queue was full, or unread when the learner had ended
+  std::int64_t dropped = 0;    ///< by policy when the queue was full, unread when the learner had ended, or lost
   std::int64_t in_flight = 0;  ///< waiting, on the way, or not yet acknowledged
   std::int64_t rejected = 0;   ///< a frame failed its checks
   std::int64_t bytes = 0;      ///< handed to MPI, or received
+  std::int64_t lost = 0;       ///< of the dropped: under way to a learner that was lost, or made after that
 
   /// produced = delivered + dropped + in flight + rejected.
   bool closed() const { return produced == delivered + dropped + in_flight + rejected; }
@@ -26,6 +27,7 @@ struct Ledger {
     in_flight += other.in_flight;
     rejected += other.rejected;
     bytes += other.bytes;
+    lost += other.lost;
     return *this;
   }
 };

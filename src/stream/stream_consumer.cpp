@@ -113,7 +113,8 @@ FrameVerdict StreamConsumer::judge(FrameHeader& header) const {
   for (int s = 0; s < link_.solvers(); ++s) {
     const SampleInfo &one = headers[s].info, &all = header.info;
     if (one.number != all.number || one.time != all.time || one.month != all.month ||
-        one.trajectory != all.trajectory || one.validation != all.validation)
+        one.trajectory != all.trajectory || one.validation != all.validation ||
+        headers[s].weights_version != header.weights_version)
       return {FrameFault::sample,
               fmt::format("frame of {}: it carries sample {} at {} s of trajectory {}, the others sample {} at {} s of "
                           "trajectory {}",

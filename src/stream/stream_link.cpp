@@ -79,7 +79,7 @@ std::string StreamLink::my_name() const {
 void StreamLink::throw_late(const std::string& what, Clock::time_point start) const {
   const double waited = seconds_since(start);
   const std::time_t since = std::time(nullptr) - static_cast<std::time_t>(waited);
-  throw RunError(fmt::format("stream: {} has waited {:.1f} s (since {:%H:%M:%S} UTC) for {}", my_name(), waited,
+  throw StreamLate(fmt::format("stream: {} has waited {:.1f} s (since {:%H:%M:%S} UTC) for {}", my_name(), waited,
                              fmt::gmtime(since), what));
 }
 

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/errors.hpp"
 #include "src/stream/ledger.hpp"
 #include "src/stream/when_full.hpp"
 
@@ -44,6 +45,15 @@ using Clock = std::chrono::steady_clock;
 inline double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
+
+/// A wait of the stream was longer than its deadline.
+struct StreamLate : RunError {
+  using RunError::RunError;
+};
+/// A solver rank has waited for a learner longer than the deadline.
+struct LearnerSilent : RunError {
+  using RunError::RunError;
+};
 
 /// Gives the processor away between two looks at MPI: at once for the first looks, then for longer.
 class Backoff {

@@ -68,6 +68,12 @@ StreamProducer::~StreamProducer() {
 }
 
 bool StreamProducer::push(const SampleInfo& info, std::span<const float* const> payload) {
+  if (abandoned_) {
+    ++ledger_.produced;
+    ++ledger_.dropped;
+    ++ledger_.lost;
+    return false;
+  }
   if (info.number <= last_pushed_)
     throw RunError(fmt::format("stream: sample {} was pushed after sample {}", info.number, last_pushed_));
   last_pushed_ = info.number;
@@ -115,6 +121,7 @@ void StreamProducer::drop_oldest() {
 }
 
 void StreamProducer::progress() {
+  if (abandoned_) return;
   complete();
   hand_over();
 }
@@ -159,11 +166,11 @@ void StreamProducer::take_ack(int learner) {
   lane.last_acknowledged = sample;
   lane.last_answer = Clock::now();
   if (ack.outcome == Outcome::delivered)
-    ++ledger_.delivered;
+    ++ledger_.delivered, ++lane.delivered;
   else if (ack.outcome == Outcome::rejected)
-    ++ledger_.rejected;
+    ++ledger_.rejected, ++lane.rejected;
   else
-    ++ledger_.dropped;
+    ++ledger_.dropped, ++lane.unread;
 }
 
 void StreamProducer::hand_over() {
@@ -243,11 +250,49 @@ void StreamProducer::throw_stuck(Clock::time_point start) const {
   for (const Slot& slot : slots_)
     if (slot.state != State::free && (oldest == nullptr || slot.sample < oldest->sample)) oldest = &slot;
   if (oldest == nullptr) link_.throw_late("another solver rank's place in the queue", start);
-  link_.throw_late(fmt::format("{} to acknowledge sample {}, {} {:.1f} s ago (queue of {}, {} in flight)",
-                               link_.learner_name(link_.learner_of(oldest->sample)), oldest->sample,
-                               oldest->state == State::handed ? "sent" : "queued", seconds_since(oldest->since),
-                               options_.queue, ledger().in_flight),
-                   start);
+  try {
+    link_.throw_late(fmt::format("{} to acknowledge sample {}, {} {:.1f} s ago (queue of {}, {} in flight)",
+                                 link_.learner_name(link_.learner_of(oldest->sample)), oldest->sample,
+                                 oldest->state == State::handed ? "sent" : "queued", seconds_since(oldest->since),
+                                 options_.queue, ledger().in_flight),
+                     start);
+  } catch (const StreamLate& error) {
+    throw LearnerSilent(error.what());
+  }
+}
+
+double StreamProducer::silent_seconds() const {
+  double longest = 0;
+  for (const auto& lane : lanes_)
+    if (lane->handed > 0)
+      longest = std::max(longest, std::min(seconds_since(lane->last_answer), seconds_since(slots_[lane->slots.front()].since)));
+  return longest;
+}
+
+void StreamProducer::abandon() {
+  if (abandoned_) return;
+  complete();
+  // Answers of one learner come in one order to all ranks: what all have is the shortest of these beginnings.
+  std::vector<std::int64_t> common;
+  std::int64_t by_policy = ledger_.dropped;
+  for (const auto& lane : lanes_) {
+    common.insert(common.end(), {lane->delivered, lane->rejected, lane->unread});
+    by_policy -= lane->unread;
+  }
+  link_.allreduce(link_.side_comm(), common, MPI_MIN, "the other solver ranks to end the stream without its learners");
+  Ledger& l = ledger_;
+  l.delivered = l.rejected = 0;
+  l.dropped = by_policy;
+  for (std::size_t k = 0; k < common.size(); k += 3) {
+    l.delivered += common[k];
+    l.rejected += common[k + 1];
+    l.dropped += common[k + 2];
+  }
+  l.lost = l.produced - l.delivered - l.rejected - l.dropped;
+  l.dropped += l.lost;
+  for (auto& lane : lanes_) lane->slots.clear();
+  admitted_.clear();
+  abandoned_ = true;
 }
 
 void StreamProducer::drain() {
@@ -260,9 +305,18 @@ void StreamProducer::drain() {
 }
 
 Ledger StreamProducer::finish() {
+  if (abandoned_) return totals();
   if (finished_) throw RunError("stream: a producer was finished twice");
   drain();
   finished_ = true;
+  try {
+    return end_with_learners();
+  } catch (const StreamLate& error) {
+    throw LearnerSilent(error.what());
+  }
+}
+
+Ledger StreamProducer::end_with_learners() {
   // A message of a few words; it may outlive this call when a learner never comes for it.
   auto end = std::make_unique<std::vector<EndMessage>>(link_.learners());
   const Stopwatch stall(stalls_.end);
@@ -292,7 +346,9 @@ Ledger StreamProducer::totals() {
   Ledger whole = options_.carried;
   Ledger here = ledger();
   std::vector<std::int64_t> bytes = {here.bytes};
-  link_.allreduce(link_.side_comm(), bytes, MPI_SUM, "the other solver ranks' counts", [this] { complete(); });
+  link_.allreduce(link_.side_comm(), bytes, MPI_SUM, "the other solver ranks' counts", [this] {
+    if (!abandoned_) complete();
+  });
   here.bytes = bytes.front();
   return whole += here;
 }

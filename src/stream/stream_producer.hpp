@@ -27,7 +27,8 @@ class StreamProducer {
 
   /// Queues one sample; `payload` holds one pointer per variable (inputs, then targets) to this rank's (owned tiles, T,
   /// T) floats, free again on return. Collective over the solver ranks; info.number must grow. Returns false when this
-  /// sample was dropped. Throws RunError when the deadline passes (on all solver ranks together under `block`).
+  /// sample was dropped. Throws RunError when the deadline passes, LearnerSilent when it is a
+  /// learner that does not answer (on all solver ranks together under `block`).
   bool push(const SampleInfo& info, std::span<const float* const> payload);
 
   /// Lets MPI work: completes sends, takes acknowledgements, hands waiting frames on. Not collective, never waits;
@@ -36,6 +37,14 @@ class StreamProducer {
 
   /// Waits until nothing is in flight (as before a checkpoint). Not collective.
   void drain();
+
+  /// Ends the stream without its learners, who no longer answer or have given up: what is not known by every solver
+  /// rank to be acknowledged counts as lost, and so does what is pushed from now on. Collective over the solver ranks
+  /// alone. Messages under way are left to MPI. finish() then only returns the counts.
+  void abandon();
+  bool is_abandoned() const { return abandoned_; }
+  /// How long a learner has owed an answer to a frame that was sent to it, s; 0: none does. This rank's own view.
+  double silent_seconds() const;
 
   /// Ends the stream: drains, tells the learners, exchanges and checks the ledgers (check_closed). Collective over
   /// solvers and learners. Returns the counts of the whole run, those carried over with them, the same on every rank.
@@ -74,6 +83,7 @@ class StreamProducer {
   struct Lane {             // what goes to one learner
     std::deque<int> slots;  ///< in the order of samples: handed ones, then waiting ones
     std::int64_t last_acknowledged = -1, last_handed = -1, handed = 0, sent = 0;
+    std::int64_t delivered = 0, rejected = 0, unread = 0;  ///< answers
     AckMessage ack;  ///< MPI writes here
     MPI_Request ack_request = MPI_REQUEST_NULL;
     Clock::time_point last_answer{};
@@ -88,6 +98,7 @@ class StreamProducer {
   void wait_for_room();
   void drop_oldest();
   void drop(std::int64_t sample);
+  Ledger end_with_learners();
   Slot& free_slot();
   bool empty() const;
   bool late(Clock::time_point start) const;
@@ -103,7 +114,7 @@ class StreamProducer {
   Ledger ledger_;
   std::int64_t last_pushed_ = -1, weights_version_ = 0;
   Stalls stalls_;
-  bool finished_ = false;
+  bool finished_ = false, abandoned_ = false;
 };
 
 }  // namespace tramontane

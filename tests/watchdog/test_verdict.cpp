@@ -40,7 +40,7 @@ TEST(Verdict, NobodyWaitsTooLong) {
 }
 
 TEST(Verdict, SilentRankIsTheCulprit) {
-  const Verdict verdict = judge({waiting(301, {1, 2}), silent(), waiting(280, {0, 1})}, kDeadline);
+  const HangVerdict verdict = judge({waiting(301, {1, 2}), silent(), waiting(280, {0, 1})}, kDeadline);
   EXPECT_TRUE(verdict.ends);
   EXPECT_EQ(verdict.culprits, std::vector<int>{1});
   EXPECT_EQ(verdict.why, "rank 1 does not answer");
@@ -49,7 +49,7 @@ TEST(Verdict, SilentRankIsTheCulprit) {
 // 2 waits for 1, and 1 for 0, which computes.
 TEST(Verdict, FollowsWaitsToWhoDoesNotCome) {
   const std::vector<RankPlace> places = {computing(400), waiting(350, {0}), waiting(350, {1}, "MPI_Recv")};
-  const Verdict verdict = judge(places, kDeadline);
+  const HangVerdict verdict = judge(places, kDeadline);
   EXPECT_TRUE(verdict.ends);
   EXPECT_EQ(verdict.culprits, std::vector<int>{0});
   EXPECT_EQ(verdict.why, "rank 0 does not come: no sign of life within 300 s");
@@ -57,20 +57,20 @@ TEST(Verdict, FollowsWaitsToWhoDoesNotCome) {
 
 // A learner that is done waits for the forecasts of hours.
 TEST(Verdict, WorkThatGetsOnIsNoHang) {
-  const Verdict verdict = judge({computing(2), waiting(5000, {0})}, kDeadline);
+  const HangVerdict verdict = judge({computing(2), waiting(5000, {0})}, kDeadline);
   EXPECT_FALSE(verdict.ends);
   EXPECT_EQ(verdict.why, "rank 0 gets on (step 412)");
 }
 
 TEST(Verdict, WorkOfARankNobodyWaitsForIsNoExcuse) {
-  const Verdict verdict = judge({waiting(301, {1}), waiting(301, {0}, "MPI_Recv"), computing(1)}, kDeadline);
+  const HangVerdict verdict = judge({waiting(301, {1}), waiting(301, {0}, "MPI_Recv"), computing(1)}, kDeadline);
   EXPECT_TRUE(verdict.ends);
   EXPECT_EQ(verdict.culprits, (std::vector<int>{0, 1}));
 }
 
 // One rank went into another collective call than the rest.
 TEST(Verdict, ARankInAnotherWaitIsNamed) {
-  const Verdict verdict =
+  const HangVerdict verdict =
       judge({waiting(301, {1, 2}), waiting(301, {0, 2}), waiting(302, {0, 1}, "MPI_Bcast")}, kDeadline);
   EXPECT_TRUE(verdict.ends);
   EXPECT_EQ(verdict.culprits, std::vector<int>{2});
