@@ -90,7 +90,6 @@ void StreamLink::throw_late(const std::string& what, Clock::time_point start) co
 void StreamLink::wait(MPI_Request& request, const std::string& what, const std::function<void()>& meanwhile) const {
   const WaitScope scope(what, comm_, WaitScope::kAll, deadline_);
   const auto start = Clock::now();
-  const WaitScope scope(what, comm_, WaitScope::kAll, deadline_);
   Backoff backoff;
   for (int done = 0;;) {
     if (MPI_Test(&request, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS)

@@ -148,7 +148,6 @@ void StreamProducer::spoil(FrameImage& image, const FrameHeader& header, std::sp
 void StreamProducer::wait_for_room() {
   const WaitScope wait("room in the stream's queue", link_.comm(), WaitScope::kAll, options_.deadline_seconds);
   const Stopwatch stall(stalls_.room);
-  const WaitScope wait("room in the queue of frames", link_.comm(), WaitScope::kAll, options_.deadline_seconds);
   Backoff backoff;
   while (is_full()) {
     backoff.pause();
@@ -280,7 +279,6 @@ StreamProducer::Slot& StreamProducer::free_slot() {
   // All ranks have the acknowledgement, but MPI may not yet have said that the send itself is over.
   const WaitScope wait("a frame to leave", link_.comm(), WaitScope::kAll, options_.deadline_seconds);
   const auto start = Clock::now();
-  const WaitScope wait("a place in the queue of frames", link_.comm(), WaitScope::kAll, options_.deadline_seconds);
   for (Backoff backoff;; backoff.pause()) {
     for (Slot& slot : slots_)
       if (slot.state == State::free) return slot;
@@ -355,7 +353,6 @@ void StreamProducer::drain() {
   const WaitScope wait("the learners to take what is in flight", link_.comm(), WaitScope::kAll,
                        options_.deadline_seconds);
   const Stopwatch stall(stalls_.end);
-  const WaitScope wait("answers to the last frames", link_.comm(), WaitScope::kAll, options_.deadline_seconds);
   Backoff backoff;
   for (progress(); !empty(); progress()) {
     if (late(stall.start())) throw_stuck(stall.start());
