@@ -1,7 +1,10 @@
 #include "src/coupled/candidate_maker.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
+#include <memory>
 
 #include "kernels/fault_injection.hpp"
 
@@ -9,6 +12,7 @@ namespace tramontane {
 
 CandidateMaker::CandidateMaker(const Deck& deck, std::int64_t steps, CandidateSink* sink, std::int64_t first_version)
     : deck_(deck), steps_(steps), every_(deck.gate.every), sink_(sink), next_version_(first_version) {
+  if (sink) emergency_.emplace(deck.output.dir + "/model-emergency.h5");
   if (deck.learner.deterministic && every_ > 0)
     while (steps_ / 2 / every_ > kDeterministicOffers) every_ += deck.gate.every;
 }
@@ -57,6 +61,8 @@ void CandidateMaker::offer(Model model, bool is_last) {
   }
   std::vector<std::byte> bytes = model.to_bytes();
   if (fault == Fault::corrupt) bytes[bytes.size() / 2] ^= std::byte{1};
+  emergency_->keep(std::make_shared<const std::vector<std::byte>>(bytes),
+                   fmt::format("the weights of step {}", model.training_step));
   has_offered_last_ = is_last;
   unanswered_.emplace_back(facts.version, bytes);
   sink_->publish(std::move(bytes));

@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "ml/trainer.hpp"
 #include "src/coupled/candidate.hpp"
 #include "src/deck/deck.hpp"
+#include "src/program/emergency.hpp"
 
 namespace tramontane {
 
@@ -58,6 +60,7 @@ class CandidateMaker {
   std::int64_t steps_, every_;
   CandidateSink* sink_;
   std::int64_t next_version_;
+  std::optional<EmergencyFile> emergency_;  ///< the last offer, should the watchdog end the job
   double current_loss_ = 1;  ///< relative held-out loss of the version in use
   std::int64_t validated_step_ = -1;
   ValidationReport validation_;

@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "kernels/fault_injection.hpp"
+#include "kernels/wait_scope.hpp"
 #include "ml/mpi_deadline.hpp"
 #include "src/coupled/learning.hpp"
 
@@ -184,6 +185,8 @@ void Gate::end_lessons() {
 void Gate::await_last(bool judge_them, const std::function<void(std::int64_t)>& on_beat,
                       const std::function<bool()>& between) {
   double told = MPI_Wtime();
+  // The first rank's source ends this wait itself, perhaps after hours; the others wait for the first.
+  const WaitScope wait("the learner's last weights", MPI_COMM_NULL, WaitScope::kAll, is_root() ? WaitScope::kOutside : 0);
   while (!is_done_) {
     // The first rank looks often, the others hear of it once a second or when there is something.
     const double slice = MPI_Wtime();

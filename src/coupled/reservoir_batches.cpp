@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "kernels/wait_scope.hpp"
 #include "src/coupled/learning.hpp"
 #include "src/program/progress.hpp"
 #include "src/program/signals.hpp"
@@ -175,6 +176,7 @@ void ReservoirBatches::meet_other_learners() {
   MPI_Request request;
   MPI_Iallreduce(&mine, &any, 1, MPI_INT, MPI_MAX, learners_, &request);
   const double began = MPI_Wtime();
+  const WaitScope wait("the samples of the other learners", learners_, WaitScope::kAll, deck_.stream.deadline);
   for (int done = 0;;) {
     MPI_Test(&request, &done, MPI_STATUS_IGNORE);
     if (done) {

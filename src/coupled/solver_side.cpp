@@ -60,8 +60,9 @@ std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, 
 bool SolverSide::run(Summary& summary) {
   Ledger ledger;
   if (context_.is_root() && stream_)
-    spdlog::info("a solver rank holds {} for the stream's queue of {} samples", bytes_text(stream_->queue_bytes()),
-                 deck_.stream.queue);
+    spdlog::info("a solver rank holds {} for the stream's queue of {} samples; {} of {} learner rank(s) read them there",
+                 bytes_text(stream_->queue_bytes()), deck_.stream.queue, stream_->sharing_learners(),
+                 context_.ranks.learners);
   if (past_) take_up(ledger);
   if (snapshots_) snapshots_->set_parts({stream_, archive_, &gate_, &watch_});
   if (!past_ || !past_->snapshot.lessons_done) {
