@@ -96,6 +96,7 @@ void Gate::see(const SampleInfo& info, const CellFields& truth) {
                              {"coarse_error", report->coarse_error},
                              {"ratio", report->bad.empty() || report->error > 0 ? nlohmann::ordered_json(report->ratio())
                                                                                 : nlohmann::ordered_json(nullptr)},
+                             {"fallback_fraction", report->fallback_fraction},
                              {"bad", report->bad}});
   if (!report->bad.empty()) roll_back("beside the lessons " + report->bad);
 }
@@ -315,8 +316,12 @@ Gate::Finding Gate::weigh(Version& candidate) {
 std::string Gate::shadow(Version& version) {
   for (int k = static_cast<int>(version.scores.size()); k < cases_.size(); ++k) {
     const ShadowCases::Outcome outcome = cases_.run(k, *version.correction);
-    version.scores.push_back(outcome.trouble.empty() ? outcome.score : HUGE_VAL);
-    if (!outcome.trouble.empty()) return outcome.trouble;
+    const double fallback = version.correction->fallback_fraction();
+    const std::string trouble = outcome.trouble.empty() && fallback > deck_.gate.fallback_limit
+                                    ? fmt::format("the guard replaces its correction in {:.0f} % of the cells", 100 * fallback)
+                                    : outcome.trouble;
+    version.scores.push_back(trouble.empty() ? outcome.score : HUGE_VAL);
+    if (!trouble.empty()) return trouble;
   }
   return "";
 }
