@@ -3,13 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-<<<<<<< HEAD
-#include <memory>
-=======
 #include <limits>
+#include <memory>
 
 #include "kernels/fault_injection.hpp"
->>>>>>> main
 
 namespace tramontane {
 
@@ -55,11 +52,6 @@ void CandidateMaker::offer(Model model, bool is_last) {
     facts.persistence_loss = validation_.persistence;
   }
   write_facts(model, facts);
-<<<<<<< HEAD
-  std::vector<std::byte> bytes = model.to_bytes();
-  emergency_->keep(std::make_shared<const std::vector<std::byte>>(bytes),
-                   fmt::format("the weights of step {}", model.training_step));
-=======
   // Faults that tests order: weights that are no numbers, are good for nothing, or are spoilt on their way.
   const Fault fault = fault_at("candidate", facts.version);
   if (fault == Fault::nan) model.weights.front() = std::numeric_limits<float>::quiet_NaN();
@@ -68,8 +60,9 @@ void CandidateMaker::offer(Model model, bool is_last) {
     model.make_self_test();
   }
   std::vector<std::byte> bytes = model.to_bytes();
+  emergency_->keep(std::make_shared<const std::vector<std::byte>>(bytes),
+                   fmt::format("the weights of step {}", model.training_step));
   if (fault == Fault::corrupt) bytes[bytes.size() / 2] ^= std::byte{1};
->>>>>>> main
   sink_->publish(std::move(bytes));
 }
 

@@ -105,11 +105,7 @@ void ModelHandover::beat(std::int64_t step) {
 void ModelHandover::finish() {
   send(0, kDoneTag, {});
   const double began = MPI_Wtime();
-<<<<<<< HEAD
-  const WaitScope wait("solver rank 0 to take the model", comm_, 0, deadline_);
-=======
   const WaitScope wait("the solver to take the last weights", comm_, 0, deadline_);
->>>>>>> main
   while (!is_free()) {
     if (MPI_Wtime() - began > deadline_)
       throw RunError(fmt::format("solver rank 0 has not taken the model for {:g} s", deadline_));
