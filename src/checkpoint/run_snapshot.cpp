@@ -26,7 +26,8 @@ std::map<std::string, std::string> lines_by_key(const std::string& text) {
 
 ordered_json to_json(const Ledger& l) {
   return {{"produced", l.produced},   {"delivered", l.delivered}, {"dropped", l.dropped},
-          {"in_flight", l.in_flight}, {"rejected", l.rejected},   {"bytes", l.bytes}};
+          {"in_flight", l.in_flight}, {"rejected", l.rejected},   {"bytes", l.bytes},
+          {"lost", l.lost}};
 }
 
 Ledger ledger_from(const ordered_json& in) {
@@ -37,6 +38,7 @@ Ledger ledger_from(const ordered_json& in) {
   in.at("in_flight").get_to(l.in_flight);
   in.at("rejected").get_to(l.rejected);
   in.at("bytes").get_to(l.bytes);
+  in.at("lost").get_to(l.lost);
   return l;
 }
 

@@ -135,6 +135,7 @@ bool SolverSide::leave(Summary& summary) {
     if (context_.is_root() && gate_.learner_is_lost()) gate_.save_models(deck_.output.dir, true);
   });
   return false;
+}
 
 Ledger SolverSide::end_stream() {
   Ledger ledger;
