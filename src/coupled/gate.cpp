@@ -186,11 +186,11 @@ void Gate::end_lessons() {
 void Gate::await_last(bool judge_them, const std::function<void(std::int64_t)>& on_beat,
                       const std::function<bool()>& between) {
   double told = MPI_Wtime();
-  // The first rank's source ends this wait itself, perhaps after hours; the others wait for the first.
-  const WaitScope wait("the learner's last weights", MPI_COMM_NULL, WaitScope::kAll, is_root() ? WaitScope::kOutside : 0);
   while (!is_done_) {
     // The first rank looks often, the others hear of it once a second or when there is something.
     const double slice = MPI_Wtime();
+    std::optional<WaitScope> wait;
+    if (is_root()) wait.emplace("the learner's last weights", MPI_COMM_NULL, WaitScope::kAll, WaitScope::kOutside);
     while (is_root() && MPI_Wtime() - slice < 1.0 && !held_) {
       if (auto candidate = source_->poll()) {
         held_ = std::move(candidate);
@@ -200,6 +200,7 @@ void Gate::await_last(bool judge_them, const std::function<void(std::int64_t)>& 
       if (learner.is_lost || learner.is_done) break;
       std::this_thread::sleep_for(std::chrono::milliseconds(2));  // the learner may share this core
     }
+    wait.reset();
     if (is_root() && MPI_Wtime() - told > kTellSeconds) {
       told = MPI_Wtime();
       on_beat(source_->learner().step);
