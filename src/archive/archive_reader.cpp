@@ -54,8 +54,9 @@ ArchiveReader::ArchiveReader(const std::string& path, bool accept_truncated) : p
   if (is_sealed || !complete_ || version_ <= kArchiveUnsealed || truncated_) return;
   truncated_ = true;
   if (!accept_truncated)
-    fail("it was finished, but the seal at its end is missing: it was truncated or changed; copy it again, or set "
-         "learner.unfinished=read to take the samples that are whole");
+    fail(
+        "it was finished, but the seal at its end is missing: it was truncated or changed; copy it again, or set "
+        "learner.unfinished=read to take the samples that are whole");
 }
 
 ArchiveReader::ArchiveReader(const std::string& path, const std::function<hdf5::Handle()>& open) : path_(path) {

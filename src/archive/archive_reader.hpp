@@ -16,8 +16,9 @@ namespace tramontane {
 /// it holds HDF5's lock (hdf5::library_lock).
 class ArchiveReader {
  public:
-  /// Checks that the file exists, is HDF5, whole and, when it was finished, as it was left (archive_seal.hpp), is an archive of this version, and holds every variable of
-  /// sample_inputs() and sample_targets() in the expected shape and units.
+  /// Checks that the file exists, is HDF5, whole and, when it was finished, as it was left (archive_seal.hpp), is an
+  /// archive of this version, and holds every variable of sample_inputs() and sample_targets() in the expected shape
+  /// and units.
   /// @param accept_truncated open a file whose end is missing too: what can not be found there fails when it is read
   explicit ArchiveReader(const std::string& path, bool accept_truncated = false);
   /// The same on a file that is opened by `open` (open_changing_file).
@@ -76,7 +77,7 @@ class ArchiveReader {
   bool complete_ = false, truncated_ = false;
   std::vector<SampleInfo> infos_;
   hdf5::Handle file_;
-  std::vector<hdf5::Handle> variables_;  // inputs, then targets
+  std::vector<hdf5::Handle> variables_;   // inputs, then targets
   std::vector<std::uint64_t> checksums_;  // (samples, tiles)
 };
 

@@ -159,8 +159,8 @@ ArchiveSeal check_archive_seal(const std::string& path) {
   seal.body = body;
   if (size < kSealText + body || (size - kSealText - body) / sizeof(ByteRun) != count ||
       (size - kSealText - body) % sizeof(ByteRun) != 0) {
-    seal.damage = fmt::format("it has {} bytes where its seal tells of {}", size,
-                              body + count * sizeof(ByteRun) + kSealText);
+    seal.damage =
+        fmt::format("it has {} bytes where its seal tells of {}", size, body + count * sizeof(ByteRun) + kSealText);
     return seal;
   }
   std::vector<ByteRun> runs(count);

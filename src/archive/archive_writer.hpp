@@ -29,7 +29,8 @@
 namespace tramontane {
 
 /// What happens to an archive's file, for those who read it meanwhile. Between `begins` and the next word the file's
-/// structure changes; at all other times it is that of the last flush, with payload behind it that it does not speak of.
+/// structure changes; at all other times it is that of the last flush, with payload behind it that it does not speak
+/// of.
 enum class ArchiveChange {
   begins,     ///< the structure is about to change
   flushed,    ///< it is whole again, with more samples
@@ -42,7 +43,7 @@ enum class ArchiveChange {
 struct ArchiveMeta {
   double interval_seconds = 0;  ///< coupling interval that the targets are tendencies over, s
   std::string code_version, run_id;
-  std::string source;  ///< what the samples were made from, for people
+  std::string source;   ///< what the samples were made from, for people
   std::string physics;  ///< what decides the coarse solver's result, lines "key = value"
   /// Cell centres (degrees east and north) and areas (m2), (6, n, n); needed on rank 0 alone.
   std::vector<double> lon, lat, cell_area;
@@ -50,8 +51,8 @@ struct ArchiveMeta {
   /// them is cut off.
   std::optional<std::int64_t> keep_samples;
   int flush_every = 16;  ///< samples between flushes: what a killed run can lose
-  /// Told on every rank, in a place that is collective, with the samples that the file speaks of. No rank begins to change
-  /// the structure before all have been told.
+  /// Told on every rank, in a place that is collective, with the samples that the file speaks of. No rank begins to
+  /// change the structure before all have been told.
   std::function<void(ArchiveChange, std::int64_t samples)> on_change;
 };
 
@@ -64,8 +65,8 @@ struct ArchiveUnreadable : InputError {
 /// the disk, no metadata, so that a killed run leaves the archive as of its last flush.
 class ArchiveWriter {
  public:
-  /// Creates or replaces `path`, or goes on with it (ArchiveMeta::keep_samples). Throws InputError on all ranks when that
-  /// fails or a size is wrong; ArchiveUnreadable, leaving the file as it is, when it holds no such samples.
+  /// Creates or replaces `path`, or goes on with it (ArchiveMeta::keep_samples). Throws InputError on all ranks when
+  /// that fails or a size is wrong; ArchiveUnreadable, leaving the file as it is, when it holds no such samples.
   ArchiveWriter(const std::string& path, MPI_Comm solvers, const Tiling& tiling, const ArchiveMeta& meta);
   ArchiveWriter(const ArchiveWriter&) = delete;
   ArchiveWriter& operator=(const ArchiveWriter&) = delete;
@@ -81,8 +82,8 @@ class ArchiveWriter {
   void append(const SampleInfo& info, std::span<const float* const> payload);
   /// Makes all that was appended safe against a kill.
   void flush();
-  /// Flushes, sets the complete flag, closes and seals the file (archive_seal.hpp); does nothing after a failure that append() has told. Throws RunError
-  /// on all ranks when closing itself fails.
+  /// Flushes, sets the complete flag, closes and seals the file (archive_seal.hpp); does nothing after a failure that
+  /// append() has told. Throws RunError on all ranks when closing itself fails.
   void close();
 
   std::int64_t size() const { return samples_; }

@@ -85,8 +85,7 @@ ChannelScales::ChannelScales(const ChannelMoments& moments) : mean(moments.mean)
   std::fill(mean.begin() + static_cast<std::ptrdiff_t>(kInputs), mean.end(), 0.0);
 }
 
-ChannelScales::ChannelScales(const Normaliser& normaliser)
-    : mean(normaliser.input_mean), scale(normaliser.input_std) {
+ChannelScales::ChannelScales(const Normaliser& normaliser) : mean(normaliser.input_mean), scale(normaliser.input_std) {
   mean.resize(kChannels, 0.0);
   scale.insert(scale.end(), normaliser.target_std.begin(), normaliser.target_std.end());
 }

@@ -35,8 +35,8 @@ struct DriftReport {
   std::string channel;  ///< the one that tells of the greatest drift against the normaliser
 };
 
-/// Mean and scale of a channel by the normaliser's rules: vectors have no mean and one scale, their root mean square; so
-/// have single targets; a constant channel has the scale one.
+/// Mean and scale of a channel by the normaliser's rules: vectors have no mean and one scale, their root mean square;
+/// so have single targets; a constant channel has the scale one.
 struct ChannelScales {
   std::vector<double> mean, scale;  ///< inputs, then targets
   explicit ChannelScales(const ChannelMoments& moments);

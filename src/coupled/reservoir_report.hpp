@@ -10,8 +10,9 @@
 
 namespace tramontane {
 
-/// Writes a "drift" line at each validation, and a warning when the drift passes learner.drift_warning: once until it has
-/// fallen below it again. Call it on every learner; `metrics` on the first only. Both must live as long as `batches`.
+/// Writes a "drift" line at each validation, and a warning when the drift passes learner.drift_warning: once until it
+/// has fallen below it again. Call it on every learner; `metrics` on the first only. Both must live as long as
+/// `batches`.
 void watch_drift(const Deck& deck, ReservoirBatches& batches, MetricsWriter* metrics);
 
 /// Memory, waits and drift.

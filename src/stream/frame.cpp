@@ -4,8 +4,8 @@
 #include <bit>
 #include <cstring>
 
-#include "src/hdf5_handles.hpp"
 #include "kernels/checksum.hpp"
+#include "src/hdf5_handles.hpp"
 
 namespace tramontane {
 
@@ -221,7 +221,24 @@ std::vector<std::byte> build_frame_by_library(const FrameLayout& layout, const F
 FrameImage::FrameImage(const FrameLayout& layout) : layout_(std::make_shared<const FrameLayout>(layout)) {
   BuiltFrame real = build(layout, constants_of(layout), {}, {});
   map_ = std::make_shared<const FrameMap>(find_map(layout, real));
-  bytes_ = std::move(real.bytes);
+  owned_ = std::move(real.bytes);
+  bytes_ = owned_;
+}
+
+FrameImage::FrameImage(const FrameImage& other)
+    : layout_(other.layout_), map_(other.map_), owned_(other.bytes_.begin(), other.bytes_.end()), bytes_(owned_) {}
+
+FrameImage& FrameImage::operator=(const FrameImage& other) {
+  if (this == &other) return *this;
+  if (bytes_.size() != other.bytes_.size()) throw RunError("stream frame: an image of another layout was assigned");
+  std::ranges::copy(other.bytes_, bytes_.begin());
+  return *this;
+}
+
+void FrameImage::move_to(std::byte* memory) {
+  std::ranges::copy(bytes_, memory);
+  bytes_ = {memory, bytes_.size()};
+  owned_ = {};
 }
 
 void FrameImage::patch(const FrameHeader& header, std::span<const float* const> payload) {
@@ -251,7 +268,8 @@ FrameReader::FrameReader(const FrameLayout& layout) : layout_(layout) {
   digest_ = sum.value();
 }
 
-FrameVerdict FrameReader::check(std::span<const std::byte> image, std::optional<std::int64_t> expected_sample) const {
+FrameVerdict FrameReader::check(std::span<const std::byte> image, std::optional<std::int64_t> expected_sample,
+                                Sample* into) const {
   const std::string who = "frame of solver rank " + std::to_string(layout_.rank) + ": ";
   auto verdict = [&](FrameFault fault, const std::string& text) { return FrameVerdict{fault, who + text}; };
   if (image.size() != map_.size)
@@ -277,16 +295,18 @@ FrameVerdict FrameReader::check(std::span<const std::byte> image, std::optional<
   for (std::size_t k = 0; k < words.size(); ++k) std::memcpy(&words[k], image.data() + map_.header[k], 8);
   Checksum sum;
   sum.add(words.data(), 8 * kChecksum);
-  // Both looks at a block while it is in the cache.
+  // All looks at a block, or at a variable, while it is in the cache.
   constexpr std::size_t kBlock = 16 << 10;
   std::optional<std::size_t> wild;  // variable
-  for (std::size_t v = 0; v < map_.payload.size(); ++v)
+  for (std::size_t v = 0; v < map_.payload.size(); ++v) {
     for (std::size_t done = 0; done < layout_.variable_bytes(); done += kBlock) {
       const std::size_t count = std::min(kBlock, layout_.variable_bytes() - done);
       const std::byte* block = image.data() + map_.payload[v] + done;
       sum.add(block, count);
       if (!wild && !all_finite(block, count / sizeof(float))) wild = v;
     }
+    if (into != nullptr) scatter_variable(image, v, *into);
+  }
   if (sum.value() != words[kChecksum]) return verdict(FrameFault::checksum, "its numbers do not match its checksum");
   if (wild)
     return verdict(FrameFault::values, "sample " + std::to_string(from_words(words).info.number) +
@@ -310,19 +330,26 @@ const std::byte* FrameReader::payload(std::span<const std::byte> image, std::siz
 }
 
 void FrameReader::scatter(std::span<const std::byte> image, Sample& sample) const {
+  for (std::size_t v = 0; v < map_.payload.size(); ++v) scatter_variable(image, v, sample);
+}
+
+void FrameReader::scatter_variable(std::span<const std::byte> image, std::size_t v, Sample& sample) const {
   const Tiling& g = layout_.tiling;
   const std::size_t inputs = sample_inputs().size(), row = static_cast<std::size_t>(g.tile_cells());
-  for (std::size_t v = 0; v < map_.payload.size(); ++v) {
-    float* field =
-        v < inputs ? sample.input.data() + v * g.cell_count() : sample.target.data() + (v - inputs) * g.cell_count();
-    const std::byte* from = payload(image, v);
-    const int first = g.first_tile(layout_.rank);
-    for (int tile = first; tile < first + layout_.tiles(); ++tile) {
-      const TilePlace p = g.place(tile);
-      for (std::size_t j = 0; j < row; ++j, from += row * sizeof(float)) {
-        const int top = static_cast<int>(p.tj * row + j), left = static_cast<int>(p.ti * row);
-        std::memcpy(field + g.global_offset({p.panel, top, left}), from, row * sizeof(float));
-      }
+  float* field =
+      v < inputs ? sample.input.data() + v * g.cell_count() : sample.target.data() + (v - inputs) * g.cell_count();
+  const std::byte* from = payload(image, v);
+  const int first = g.first_tile(layout_.rank);
+  for (int tile = first; tile < first + layout_.tiles(); ++tile) {
+    const TilePlace p = g.place(tile);
+    if (g.tiles_per_edge == 1) {  // a tile is a panel, without gaps
+      std::memcpy(field + g.global_offset({p.panel, 0, 0}), from, row * row * sizeof(float));
+      from += row * row * sizeof(float);
+      continue;
+    }
+    for (std::size_t j = 0; j < row; ++j, from += row * sizeof(float)) {
+      const int top = static_cast<int>(p.tj * row + j), left = static_cast<int>(p.ti * row);
+      std::memcpy(field + g.global_offset({p.panel, top, left}), from, row * sizeof(float));
     }
   }
 }

@@ -93,6 +93,13 @@ class FrameImage {
  public:
   /// Lets HDF5 build the image and finds the offsets. Throws RunError when an offset cannot be found for certain.
   explicit FrameImage(const FrameLayout& layout);
+  FrameImage(const FrameImage& other);
+  FrameImage(FrameImage&&) = default;
+  /// Takes over the bytes of an image of the same layout, and stays where it is.
+  FrameImage& operator=(const FrameImage& other);
+
+  /// Moves the bytes to other memory of their size, which must outlive the image; the image's own is given back.
+  void move_to(std::byte* memory);
 
   const FrameLayout& layout() const { return *layout_; }
   const FrameMap& map() const { return *map_; }
@@ -106,7 +113,8 @@ class FrameImage {
  private:
   std::shared_ptr<const FrameLayout> layout_;
   std::shared_ptr<const FrameMap> map_;
-  std::vector<std::byte> bytes_;
+  std::vector<std::byte> owned_;  // empty after move_to()
+  std::span<std::byte> bytes_;
 };
 
 /// The image made by HDF5 calls alone (slow): what patch() must equal, byte for byte. A null pointer leaves zeros.
@@ -124,7 +132,10 @@ class FrameReader {
 
   /// Checks length, constant bytes (with run, grid, producer and tile list named), checksum, sample number,
   /// and that every number is finite.
-  FrameVerdict check(std::span<const std::byte> image, std::optional<std::int64_t> expected_sample = {}) const;
+  /// With `into`, a sample whose n and vectors have been sized, the frame's tiles are copied into it on the way, while
+  /// they are in the cache: worth nothing unless the verdict is good.
+  FrameVerdict check(std::span<const std::byte> image, std::optional<std::int64_t> expected_sample = {},
+                     Sample* into = nullptr) const;
 
   /// The numbers of a frame that has passed check().
   FrameHeader header(std::span<const std::byte> image) const;
@@ -134,6 +145,7 @@ class FrameReader {
   void scatter(std::span<const std::byte> image, Sample& sample) const;
 
  private:
+  void scatter_variable(std::span<const std::byte> image, std::size_t v, Sample& sample) const;
   FrameLayout layout_;
   FrameMap map_;
   std::vector<std::byte> constant_;  // the template's constant ranges, one after the other

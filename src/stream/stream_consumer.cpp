@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
+#include <cstring>
 #include <map>
 
 #include "kernels/errors.hpp"
+#include "kernels/wait_scope.hpp"
 
 namespace tramontane {
 
@@ -24,11 +27,12 @@ StreamConsumer::StreamConsumer(MPI_Comm comm, const StreamRoles& roles, const Ti
   }
   link_.check_templates(digests);
   last_sample_ = options_.first_sample - 1;
+  attach_queues();
   for (int s = 0; s < link_.solvers(); ++s) {
     Source& source = *sources_[s];
     source.buffers.resize(options_.credits);
     for (Buffer& buffer : source.buffers) {
-      buffer.bytes.resize(source.reader.frame_size());
+      buffer.bytes.resize(source.queue ? sizeof(HandoverMessage) : source.reader.frame_size());
       post(s, buffer);
     }
     MPI_Irecv(&source.end, sizeof source.end, MPI_BYTE, link_.solver_rank(s), kEndTag, link_.comm(),
@@ -51,6 +55,39 @@ StreamConsumer::~StreamConsumer() {
   // After a failed run an answer may still be on its way out of this memory: it is left to MPI.
   for (auto& ack : acks_)
     if (ack->request != MPI_REQUEST_NULL) (void)ack.release();
+}
+
+/// Looks for the queues of solver ranks on this machine; the others send messages.
+void StreamConsumer::attach_queues() {
+  const std::vector<QueueOffer> offers = link_.exchange_offers({});
+  std::vector<std::int64_t> attached;
+  for (int s = 0; s < link_.solvers(); ++s) {
+    const QueueOffer& offer = offers[static_cast<std::size_t>(s)];
+    if (options_.share_memory && offer.name.front() != 0 && offer.bytes > 0)
+      sources_[s]->queue = SharedMemory::attach(offer.name.data(), static_cast<std::size_t>(offer.bytes));
+    attached.push_back(sources_[s]->queue ? 1 : 0);
+  }
+  link_.exchange_attached(attached);
+}
+
+std::span<const std::byte> StreamConsumer::image_in(const Source& source, const Buffer& buffer) const {
+  const std::span<const std::byte> received = std::span(buffer.bytes).first(buffer.received);
+  if (!source.queue) return received;
+  HandoverMessage message;
+  if (received.size() != sizeof message) return {};
+  std::memcpy(&message, received.data(), sizeof message);
+  const std::size_t stride = slot_stride(source.reader.frame_size());
+  const auto slots = static_cast<std::int64_t>(source.queue->size() / stride);
+  if (message.slot < 0 || message.slot >= slots || message.bytes < 0 ||
+      message.bytes > static_cast<std::int64_t>(stride))
+    return {};
+  std::atomic_thread_fence(std::memory_order_acquire);
+  return {source.queue->data() + static_cast<std::size_t>(message.slot) * stride,
+          static_cast<std::size_t>(message.bytes)};
+}
+
+int StreamConsumer::sharing_solvers() const {
+  return static_cast<int>(std::ranges::count_if(sources_, [](const auto& source) { return source->queue != nullptr; }));
 }
 
 void StreamConsumer::post(int solver, Buffer& buffer) {
@@ -87,7 +124,7 @@ bool StreamConsumer::all_arrived() {
   return all;
 }
 
-FrameVerdict StreamConsumer::judge(FrameHeader& header) const {
+FrameVerdict StreamConsumer::judge(FrameHeader& header, Sample* into) const {
   // The sample is the one that most good frames name; the frames of one learner come in the order of samples.
   std::map<std::int64_t, int> votes;
   std::vector<FrameHeader> headers;
@@ -95,8 +132,8 @@ FrameVerdict StreamConsumer::judge(FrameHeader& header) const {
   for (const auto& source : sources_) {
     const Buffer& buffer = current(*source);
     FrameVerdict verdict = buffer.transport;
-    const auto image = std::span(buffer.bytes).first(buffer.received);
-    if (verdict.good()) verdict = source->reader.check(image);
+    const auto image = image_in(*source, buffer);
+    if (verdict.good()) verdict = source->reader.check(image, {}, first_bad.good() ? into : nullptr);
     if (verdict.good()) {
       headers.push_back(source->reader.header(image));
       ++votes[headers.back().info.number];
@@ -133,9 +170,15 @@ bool StreamConsumer::next(Sample* into) {
     take_ends();
     if (finished_ || !all_arrived()) return false;
     ++ledger_.produced;
-    for (const auto& source : sources_) ledger_.bytes += current(*source).received;
+    for (const auto& source : sources_)
+      ledger_.bytes += static_cast<std::int64_t>(image_in(*source, current(*source)).size());
+    if (into != nullptr) {
+      into->n = tiling_.n;
+      into->input.resize(sample_inputs().size() * tiling_.cell_count());
+      into->target.resize(sample_targets().size() * tiling_.cell_count());
+    }
     FrameHeader header;
-    const FrameVerdict verdict = judge(header);
+    const FrameVerdict verdict = judge(header, into);
     const std::int64_t number = header.info.number;
     Outcome outcome = Outcome::rejected;
     if (!verdict.good()) {
@@ -151,10 +194,6 @@ bool StreamConsumer::next(Sample* into) {
         outcome = Outcome::delivered;
         ++ledger_.delivered;
         into->info = header.info;
-        into->n = tiling_.n;
-        into->input.resize(sample_inputs().size() * tiling_.cell_count());
-        into->target.resize(sample_targets().size() * tiling_.cell_count());
-        for (const auto& source : sources_) source->reader.scatter(current(*source).bytes, *into);
       }
     }
     for (int s = 0; s < link_.solvers(); ++s) post(s, current(*sources_[s]));
@@ -209,13 +248,15 @@ std::optional<Sample> StreamConsumer::wait(std::optional<double> deadline_second
   return sample;
 }
 
-bool StreamConsumer::wait(Sample& into, std::optional<double> deadline_seconds) {
+bool StreamConsumer::wait(Sample& into, std::optional<double> deadline_seconds,
+                          const std::function<bool()>& give_up) {
   const auto start = Clock::now();
   const double deadline = deadline_seconds.value_or(options_.deadline_seconds);
+  const WaitScope wait("frames of the solver ranks", link_.comm(), WaitScope::kAll, deadline);
   Backoff backoff;
   while (true) {
     if (poll(into)) return true;
-    if (finished_) return false;
+    if (finished_ || (give_up && give_up())) return false;
     if (seconds_since(start) > deadline) {
       idle_seconds_ += seconds_since(start);
       link_.throw_late(missing(), start);
@@ -241,6 +282,7 @@ std::string StreamConsumer::missing() const {
 }
 
 Ledger StreamConsumer::finish() {
+  const WaitScope wait("the end of the stream", link_.comm(), WaitScope::kAll, options_.deadline_seconds);
   auto start = Clock::now();
   Backoff backoff;
   for (std::int64_t seen = taken_; !finished_; backoff.pause()) {
@@ -267,7 +309,8 @@ Ledger StreamConsumer::finish() {
 
 std::size_t StreamConsumer::buffer_bytes() const {
   std::size_t total = 0;
-  for (const auto& source : sources_) total += source->buffers.size() * source->reader.frame_size();
+  for (const auto& source : sources_)
+    if (!source->queue) total += source->buffers.size() * source->reader.frame_size();
   return total;
 }
 

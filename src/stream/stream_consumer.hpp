@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "kernels/sample.hpp"
 #include "src/stream/frame.hpp"
+#include "src/stream/shared_memory.hpp"
 #include "src/stream/stream_link.hpp"
 
 namespace tramontane {
@@ -30,13 +32,14 @@ class StreamConsumer {
   /// The next sample, or nothing when the stream has ended. Throws RunError, naming the solver ranks whose frames are
   /// missing, when neither comes within the deadline (by default that of the options).
   std::optional<Sample> wait(std::optional<double> deadline_seconds = {});
-  bool wait(Sample& into, std::optional<double> deadline_seconds = {});
+  /// @param give_up asked again and again; when it says yes, the wait ends with false
+  bool wait(Sample& into, std::optional<double> deadline_seconds = {}, const std::function<bool()>& give_up = {});
   /// Whether the solver ranks have ended the stream and every sample has been taken.
   bool finished() const { return finished_; }
 
   /// Ends this side: samples still to come are taken and counted as dropped, then the ledgers are exchanged and checked
-  /// (check_closed). Collective over solvers and learners. Returns the counts of the whole run, those carried over with them,
-  /// the same on every rank.
+  /// (check_closed). Collective over solvers and learners. Returns the counts of the whole run, those carried over with
+  /// them, the same on every rank.
   Ledger finish();
 
   /// This learner's own counts; `produced` counts the samples that have come to it.
@@ -47,8 +50,10 @@ class StreamConsumer {
   const std::string& last_rejection() const { return last_rejection_; }
   /// The surrogate's version that the producers had when they made the last sample handed out.
   std::int64_t weights_version() const { return weights_version_; }
-  /// Bytes of the receive buffers, fixed at the start.
+  /// Bytes of the receive buffers, fixed at the start: none for frames that are read where the solver rank keeps them.
   std::size_t buffer_bytes() const;
+  /// Solver ranks whose frames are read where they lie.
+  int sharing_solvers() const;
 
  private:
   struct Buffer {
@@ -61,7 +66,8 @@ class StreamConsumer {
   struct Source {  // one solver rank
     explicit Source(const FrameLayout& layout) : reader(layout) {}
     FrameReader reader;
-    std::vector<Buffer> buffers;  ///< frame number k (counted here) lies in buffer k % credits
+    std::unique_ptr<const SharedMemory> queue;  ///< null: frames come as messages
+    std::vector<Buffer> buffers;                ///< frame number k (counted here) lies in buffer k % credits
     EndMessage end;
     MPI_Request end_request = MPI_REQUEST_NULL;
     bool ended = false;
@@ -73,11 +79,15 @@ class StreamConsumer {
 
   /// Deals with the next sample: into `into`, or as unread when that is null.
   bool next(Sample* into);
+  void attach_queues();
   void post(int solver, Buffer& buffer);
+  /// Where the frame lies that has come into a buffer, and how long it is.
+  std::span<const std::byte> image_in(const Source& source, const Buffer& buffer) const;
   bool all_arrived();
   void take_ends();
-  /// Checks the frames of the sample at hand; fills in their common header (the number alone when one is bad).
-  FrameVerdict judge(FrameHeader& header) const;
+  /// Checks the frames of the sample at hand; fills in their common header (the number alone when one is bad) and, when
+  /// they are good, the sample.
+  FrameVerdict judge(FrameHeader& header, Sample* into) const;
   void acknowledge(std::int64_t sample, Outcome outcome);
   void clear_acks();
   Buffer& current(Source& source) const { return source.buffers[taken_ % options_.credits]; }

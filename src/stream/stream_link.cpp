@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "kernels/errors.hpp"
+#include "kernels/wait_scope.hpp"
 
 namespace tramontane {
 
@@ -26,19 +27,20 @@ void check(const StreamOptions& options) {
   if (options.credits < 1)
     throw InputError(fmt::format("stream credits = {} let no sample through: choose 1 or more", options.credits));
   if (options.first_sample < 0 || !options.carried.closed() || options.carried.in_flight != 0)
-    throw InputError(fmt::format("a stream cannot go on at sample {} with the ledger {}: it must be closed, with nothing "
-                                 "in flight",
-                                 options.first_sample, to_string(options.carried)));
+    throw InputError(
+        fmt::format("a stream cannot go on at sample {} with the ledger {}: it must be closed, with nothing "
+                    "in flight",
+                    options.first_sample, to_string(options.carried)));
   if (!(options.deadline_seconds > 0))
     throw InputError(fmt::format("the stream's deadline of {} s is over at once: choose a positive number of seconds",
                                  options.deadline_seconds));
 }
 
 void Backoff::pause() {
-  if (++looks_ < 64)
+  if (looks_ == 0 && seconds_since(start_) < 300e-6)
     std::this_thread::yield();
   else
-    std::this_thread::sleep_for(std::chrono::microseconds(looks_ < 1024 ? 20 : 200));
+    std::this_thread::sleep_for(std::chrono::microseconds(++looks_ < 1024 ? 20 : 200));
 }
 
 StreamLink::StreamLink(MPI_Comm comm, const StreamRoles& roles, double deadline_seconds)
@@ -68,6 +70,8 @@ StreamLink::StreamLink(MPI_Comm comm, const StreamRoles& roles, double deadline_
 
 StreamLink::~StreamLink() {
   if (!quiet_ || comm_ == MPI_COMM_NULL) return;
+  forget_communicator(side_);
+  forget_communicator(comm_);
   MPI_Comm_free(&side_);
   MPI_Comm_free(&comm_);
 }
@@ -84,6 +88,7 @@ void StreamLink::throw_late(const std::string& what, Clock::time_point start) co
 }
 
 void StreamLink::wait(MPI_Request& request, const std::string& what, const std::function<void()>& meanwhile) const {
+  const WaitScope scope(what, comm_, WaitScope::kAll, deadline_);
   const auto start = Clock::now();
   Backoff backoff;
   for (int done = 0;;) {
@@ -125,6 +130,31 @@ void StreamLink::check_templates(const std::vector<std::int64_t>& digests) const
       throw RunError("stream: " + solver_name(s) +
                      " and a learner rank lay out its frames differently: all ranks must run the same program with "
                      "the same grid, run id and HDF5 library");
+}
+
+std::vector<QueueOffer> StreamLink::exchange_offers(const QueueOffer& mine) const {
+  auto all = std::make_unique<std::vector<QueueOffer>>(static_cast<std::size_t>(solvers() + learners()));
+  auto one = std::make_unique<QueueOffer>(mine);
+  MPI_Request request;
+  MPI_Iallgather(one.get(), sizeof mine, MPI_BYTE, all->data(), sizeof mine, MPI_BYTE, comm_, &request);
+  try {
+    wait(request, "the other ranks of the stream to start");
+  } catch (...) {  // MPI may still write here
+    (void)all.release();
+    (void)one.release();
+    throw;
+  }
+  all->resize(static_cast<std::size_t>(solvers()));
+  return *all;
+}
+
+std::vector<std::int64_t> StreamLink::exchange_attached(const std::vector<std::int64_t>& mine) const {
+  std::vector<std::int64_t> all(static_cast<std::size_t>(solvers()) * static_cast<std::size_t>(learners()), 0);
+  if (learner_index() >= 0)
+    for (std::size_t s = 0; s < mine.size(); ++s)
+      all[s * static_cast<std::size_t>(learners()) + static_cast<std::size_t>(learner_index())] = mine[s];
+  allreduce(comm_, all, MPI_MAX, "the other ranks of the stream to start");
+  return all;
 }
 
 StreamLink::Totals StreamLink::exchange(const Ledger& mine) const {

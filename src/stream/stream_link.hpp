@@ -3,6 +3,7 @@
 
 #include <mpi.h>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -26,10 +27,12 @@ struct StreamRoles {
 inline constexpr int kStreamCredits = 2;
 
 struct StreamOptions {
-  int queue = 8;    ///< samples a solver rank can hold; their memory is taken at the start
-  int credits = kStreamCredits;  ///< samples on the way to one learner and not acknowledged; also its receive buffers (<= queue)
+  int queue = 8;  ///< samples a solver rank can hold; their memory is taken at the start
+  int credits =
+      kStreamCredits;  ///< samples on the way to one learner and not acknowledged; also its receive buffers (<= queue)
   WhenFull when_full = WhenFull::block;
   double deadline_seconds = 300;  ///< longest wait for another rank
+  bool share_memory = true;       ///< frames lie in shared memory where ranks are on one machine; false: messages only
   std::string run_id;
   std::int64_t first_sample = 0;  ///< samples begin with this number, as in a run that goes on
   Ledger carried;                 ///< totals of the parts of the run before this stream, with nothing in flight
@@ -55,13 +58,15 @@ struct LearnerSilent : RunError {
   using RunError::RunError;
 };
 
-/// Gives the processor away between two looks at MPI: at once for the first looks, then for longer.
+/// Gives the processor away between two looks at MPI: to whoever wants it at first, then for longer. The first part is
+/// longer than a frame takes, since waking up from the shortest sleep takes some 60 us.
 class Backoff {
  public:
   void pause();
 
  private:
   int looks_ = 0;
+  Clock::time_point start_ = Clock::now();
 };
 
 /// Message tags of the stream's own communicator.
@@ -75,6 +80,20 @@ struct AckMessage {
   std::int64_t count = 0;
   Outcome outcome = Outcome::delivered;
 };
+/// What travels in the place of a frame that lies in memory shared by both ranks.
+struct HandoverMessage {
+  std::int64_t slot = -1;  ///< place in the solver rank's queue
+  std::int64_t bytes = 0;  ///< of the frame
+};
+/// Where a solver rank's queue lies, for ranks of the same machine.
+struct QueueOffer {
+  std::array<char, 48> name{};  ///< of the shared memory; empty: there is none
+  std::int64_t bytes = 0;       ///< of the whole queue
+};
+/// Distance between the frames of a shared queue: whole pages.
+inline std::size_t slot_stride(std::size_t frame_bytes) {
+  return (frame_bytes + 4095) / 4096 * 4096;
+}
 /// The last message of a solver rank to a learner.
 struct EndMessage {
   std::int64_t samples = 0;   ///< handed to this learner
@@ -119,6 +138,12 @@ class StreamLink {
   /// Checks that both sides have built the same frames: digest of the own template per solver rank; learners give one
   /// per solver rank, solvers only their own (others 0). Collective over comm(); throws RunError on every rank.
   void check_templates(const std::vector<std::int64_t>& digests) const;
+
+  /// What every solver rank offers. Collective over comm(); learners offer nothing.
+  std::vector<QueueOffer> exchange_offers(const QueueOffer& mine) const;
+  /// Which learner has attached to which solver rank's queue, by solver * learners() + learner. Collective over comm();
+  /// learners tell by solver, solvers give nothing.
+  std::vector<std::int64_t> exchange_attached(const std::vector<std::int64_t>& mine) const;
 
   /// Totals of both sides at the end: the solvers' common counts (RunError when two of them differ) and the learners'
   /// sums. Collective over comm().

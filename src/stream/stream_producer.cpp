@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <climits>
+#include <limits>
 
 #include "kernels/errors.hpp"
+#include "kernels/wait_scope.hpp"
 
 namespace tramontane {
 
@@ -40,19 +43,43 @@ StreamProducer::StreamProducer(MPI_Comm comm, const StreamRoles& roles, const Ti
     throw InputError(fmt::format("a stream frame of {} bytes is too long for one message: raise ranks.solver",
                                  empty_frame.bytes().size()));
   last_pushed_ = options_.first_sample - 1;
-  slots_.assign(options_.queue, Slot{empty_frame});
+  slots_.reserve(options_.queue);
+  for (int k = 0; k < options_.queue; ++k) slots_.emplace_back(empty_frame);
   if (options_.tamper) pristine_.push_back(empty_frame);
   agreed_acknowledged_.assign(link_.learners(), -1);
   agreed_handed_.assign(link_.learners(), -1);
   std::vector<std::int64_t> digests(link_.solvers(), 0);
   digests[link_.solver_index()] = static_cast<std::int64_t>(reader.template_digest());
   link_.check_templates(digests);
+  for (int l = 0; l < link_.learners(); ++l) lanes_.push_back(std::make_unique<Lane>());
+  share_queue();
   for (int l = 0; l < link_.learners(); ++l) {
-    lanes_.push_back(std::make_unique<Lane>());
-    Lane& lane = *lanes_.back();
+    Lane& lane = *lanes_[l];
     lane.last_answer = Clock::now();
     MPI_Irecv(&lane.ack, sizeof lane.ack, MPI_BYTE, link_.learner_rank(l), kAckTag, link_.comm(), &lane.ack_request);
   }
+}
+
+/// Puts the queue where learners of this machine can read it. Whoever cannot gets messages, so that nothing here can
+/// fail.
+void StreamProducer::share_queue() {
+  const std::size_t stride = slot_stride(frame_bytes());
+  if (options_.share_memory) memory_ = SharedMemory::create(slots_.size() * stride, why_not_shared_);
+  QueueOffer offer;
+  if (memory_) {
+    memory_->name().copy(offer.name.data(), offer.name.size() - 1);
+    offer.bytes = static_cast<std::int64_t>(memory_->size());
+    for (std::size_t k = 0; k < slots_.size(); ++k) slots_[k].image.move_to(memory_->data() + k * stride);
+  }
+  link_.exchange_offers(offer);
+  const std::vector<std::int64_t> attached = link_.exchange_attached({});
+  for (int l = 0; l < link_.learners(); ++l)
+    lanes_[l]->shares_memory = attached[static_cast<std::size_t>(link_.solver_index() * link_.learners() + l)] != 0;
+  if (memory_) memory_->unlink();
+}
+
+int StreamProducer::sharing_learners() const {
+  return static_cast<int>(std::ranges::count_if(lanes_, [](const auto& lane) { return lane->shares_memory; }));
 }
 
 StreamProducer::~StreamProducer() {
@@ -64,7 +91,9 @@ StreamProducer::~StreamProducer() {
   // A send that is still open after a failed run reads from its frame: that memory is left to MPI.
   const bool sending =
       std::any_of(slots_.begin(), slots_.end(), [](const Slot& s) { return s.send != MPI_REQUEST_NULL; });
-  if (sending) new std::vector<Slot>(std::move(slots_));
+  if (!sending) return;
+  new std::vector<Slot>(std::move(slots_));
+  (void)memory_.release();
 }
 
 bool StreamProducer::push(const SampleInfo& info, std::span<const float* const> payload) {
@@ -91,6 +120,8 @@ bool StreamProducer::push(const SampleInfo& info, std::span<const float* const> 
   }
   Slot& slot = free_slot();
   slot.image.patch({info, weights_version_}, payload);
+  sign_of_life("frame", info.number);
+  spoil(slot.image, {info, weights_version_}, payload, fault_at("frame", info.number));
   slot.sample = info.number;
   slot.state = State::waiting;
   slot.acknowledged = false;
@@ -101,8 +132,21 @@ bool StreamProducer::push(const SampleInfo& info, std::span<const float* const> 
   return true;
 }
 
+/// What a fault test orders: a bit that flips on its way, or a solver that goes wrong before it sends.
+void StreamProducer::spoil(FrameImage& image, const FrameHeader& header, std::span<const float* const> payload,
+                           Fault fault) {
+  if (fault == Fault::corrupt) image.bytes()[image.map().payload.front()] ^= std::byte{1};
+  if (fault != Fault::nan) return;
+  std::vector<float> wild(payload[0], payload[0] + image.layout().variable_cells());
+  wild[wild.size() / 2] = std::numeric_limits<float>::quiet_NaN();
+  std::vector<const float*> pointers(payload.begin(), payload.end());
+  pointers[0] = wild.data();
+  image.patch(header, pointers);
+}
+
 /// Under `block` alone.
 void StreamProducer::wait_for_room() {
+  const WaitScope wait("room in the stream's queue", link_.comm(), WaitScope::kAll, options_.deadline_seconds);
   const Stopwatch stall(stalls_.room);
   Backoff backoff;
   while (is_full()) {
@@ -180,8 +224,17 @@ void StreamProducer::hand_over() {
       Slot& slot = slots_[lane.slots[lane.handed]];
       std::size_t bytes = slot.image.bytes().size();
       if (options_.tamper) bytes = options_.tamper(slot.sample, slot.image.bytes());
-      if (MPI_Isend(slot.image.bytes().data(), static_cast<int>(bytes), MPI_BYTE, link_.learner_rank(l), kFrameTag,
-                    link_.comm(), &slot.send) != MPI_SUCCESS)
+      const void* from = slot.image.bytes().data();
+      std::size_t length = bytes;
+      if (lane.shares_memory) {
+        // The learner sees the frame's bytes because it takes this message after them, as processors order them.
+        slot.message = {&slot - slots_.data(), static_cast<std::int64_t>(bytes)};
+        std::atomic_thread_fence(std::memory_order_release);
+        from = &slot.message;
+        length = sizeof slot.message;
+      }
+      if (MPI_Isend(from, static_cast<int>(length), MPI_BYTE, link_.learner_rank(l), kFrameTag, link_.comm(),
+                    &slot.send) != MPI_SUCCESS)
         throw RunError(fmt::format("stream: MPI refused to send sample {}", slot.sample));
       slot.state = State::handed;
       slot.since = Clock::now();
@@ -224,6 +277,7 @@ void StreamProducer::drop(std::int64_t sample) {
 
 StreamProducer::Slot& StreamProducer::free_slot() {
   // All ranks have the acknowledgement, but MPI may not yet have said that the send itself is over.
+  const WaitScope wait("a frame to leave", link_.comm(), WaitScope::kAll, options_.deadline_seconds);
   const auto start = Clock::now();
   for (Backoff backoff;; backoff.pause()) {
     for (Slot& slot : slots_)
@@ -296,6 +350,8 @@ void StreamProducer::abandon() {
 }
 
 void StreamProducer::drain() {
+  const WaitScope wait("the learners to take what is in flight", link_.comm(), WaitScope::kAll,
+                       options_.deadline_seconds);
   const Stopwatch stall(stalls_.end);
   Backoff backoff;
   for (progress(); !empty(); progress()) {

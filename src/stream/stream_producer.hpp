@@ -6,7 +6,9 @@
 #include <span>
 #include <vector>
 
+#include "kernels/fault_injection.hpp"
 #include "src/stream/frame.hpp"
+#include "src/stream/shared_memory.hpp"
 #include "src/stream/stream_link.hpp"
 
 namespace tramontane {
@@ -69,18 +71,25 @@ class StreamProducer {
   std::size_t frame_bytes() const { return slots_.front().image.bytes().size(); }
   /// Bytes held by the queue, fixed at the start.
   std::size_t queue_bytes() const { return slots_.size() * frame_bytes(); }
+  /// Learners that read this rank's frames where they lie; the others get messages.
+  int sharing_learners() const;
+  /// Why the queue does not lie in shared memory; empty when it does, or was not to.
+  const std::string& why_not_shared() const { return why_not_shared_; }
 
  private:
   enum class State { free, waiting, handed };
   struct Slot {
+    explicit Slot(const FrameImage& empty) : image(empty) {}
     FrameImage image;
+    HandoverMessage message;  ///< MPI reads from here
     std::int64_t sample = -1;
     State state = State::free;
     bool acknowledged = false;
     MPI_Request send = MPI_REQUEST_NULL;
     Clock::time_point since{};  ///< when it entered its state
   };
-  struct Lane {             // what goes to one learner
+  struct Lane {  // what goes to one learner
+    bool shares_memory = false;
     std::deque<int> slots;  ///< in the order of samples: handed ones, then waiting ones
     std::int64_t last_acknowledged = -1, last_handed = -1, handed = 0, sent = 0;
     std::int64_t delivered = 0, rejected = 0, unread = 0;  ///< answers
@@ -89,6 +98,7 @@ class StreamProducer {
     Clock::time_point last_answer{};
   };
 
+  void share_queue();
   void complete();
   void hand_over();
   void take_ack(int learner);
@@ -100,12 +110,15 @@ class StreamProducer {
   void drop(std::int64_t sample);
   Ledger end_with_learners();
   Slot& free_slot();
+  static void spoil(FrameImage& image, const FrameHeader& header, std::span<const float* const> payload, Fault fault);
   bool empty() const;
   bool late(Clock::time_point start) const;
   [[noreturn]] void throw_stuck(Clock::time_point start) const;
 
   StreamOptions options_;
   StreamLink link_;
+  std::unique_ptr<SharedMemory> memory_;  ///< of the slots' images; null: they have their own
+  std::string why_not_shared_;
   std::vector<Slot> slots_;
   std::vector<FrameImage> pristine_;  ///< one, for fault tests only
   std::vector<std::unique_ptr<Lane>> lanes_;

@@ -32,5 +32,42 @@ TEST(StreamPolicies, DroppedSamplesAreCountedAndTheRunEnds) {
   }
 }
 
+// The archive keeps every sample, and the record tells which of them came to the learner, and when.
+TEST(StreamPolicies, ATrainingFromTheArchiveInTheRecordedOrderGivesTheSameBits) {
+  const Scratch scratch("replay");
+  const std::string deck = scratch.write("deck.yaml", small_deck()), folder = scratch / "run";
+  const std::string settings =
+      " --set learner.batch=64 --set learner.steps=40 --set learner.watermark=4 --set learner.reservoir=16";
+  // Timing decides what is dropped and what a step draws from.
+  const Job run = run_job(scratch, "run", 2,
+                          "run " + deck + " --set output.dir=" + folder + " --set stream.archive=" + folder +
+                              "/archive.h5 --set stream.queue=1 --set stream.when_full=drop_newest "
+                              "--set learner.deterministic=false" +
+                              settings);
+  ASSERT_EQ(run.code, 0) << run.err;
+  EXPECT_GT(read_json(folder + "/summary.json")["stream"]["dropped"], 0);
+  const auto replay = [&](const std::string& name, const std::string& record) {
+    return run_job(scratch, name, 1,
+                   "train " + deck + " --set output.dir=" + (scratch / name) + " --set learner.archives=[" + folder +
+                       "/archive.h5] --set learner.replay=" + record + settings);
+  };
+  const Job train = replay("train", folder + "/deliveries.csv");
+  ASSERT_EQ(train.code, 0) << train.err;
+  const auto streamed = datasets_of(folder + "/model.h5"), replayed = datasets_of(scratch / "train" + "/model.h5");
+  for (const char* name : {"weights", "input_mean", "input_std", "target_std", "bound"}) {
+    SCOPED_TRACE(name);
+    const auto find = [&](const auto& all) {
+      for (const auto& [path, bytes] : all)
+        if (path.ends_with(name)) return bytes;
+      return std::vector<std::byte>();
+    };
+    EXPECT_FALSE(find(streamed).empty());
+    EXPECT_TRUE(find(streamed) == find(replayed));
+  }
+  const Job missing = replay("missing", folder + "/none.csv");
+  EXPECT_EQ(missing.code, 2) << missing.err;
+  EXPECT_NE(missing.err.find("none.csv cannot be read"), std::string::npos) << missing.err;
+}
+
 }  // namespace
 }  // namespace tramontane::testing

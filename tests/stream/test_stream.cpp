@@ -1,6 +1,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "kernels/errors.hpp"
@@ -33,8 +37,9 @@ int index_in(const std::vector<int>& list, int rank) {
   return at == list.end() ? -1 : static_cast<int>(at - list.begin());
 }
 
-StreamOptions options_of(WhenFull policy, int queue = 3) {
+StreamOptions options_of(WhenFull policy, int queue = 3, bool share_memory = true) {
   StreamOptions options;
+  options.share_memory = share_memory;
   options.queue = queue;
   options.when_full = policy;
   options.deadline_seconds = 60;
@@ -92,9 +97,9 @@ long total(std::size_t mine) {
 
 TEST(ParallelStream, SamplesArriveWholeAndInOrder) {
   for (const StreamRoles& roles : splits())
-    for (const int queue : {1, 2, 5}) {
+    for (const int queue : {1, 2, 5, -2}) {  // negative: by messages alone
       const int samples = 11;
-      const StreamResult out = run_stream(roles, options_of(WhenFull::block, queue), samples);
+      const StreamResult out = run_stream(roles, options_of(WhenFull::block, std::abs(queue), queue > 0), samples);
       const int learner = index_in(roles.learners, world_rank());
       if (learner >= 0) {
         std::vector<std::int64_t> due;
@@ -157,27 +162,152 @@ TEST(ParallelStream, PoliciesKeepTheRightSamples) {
   }
 }
 
-TEST(ParallelStream, BadFramesAreRejectedAndCounted) {
+// The learner makes no MPI call at all while the solver ranks push: they wait for each other and for nobody else. The
+// frames are too long for MPI to take them without the receiver.
+TEST(ParallelStream, DroppingPoliciesNeverWaitForTheLearner) {
+  const test::SharedFolder folder;
+  int run = 0;
+  for (const StreamRoles& roles : splits())
+    for (const WhenFull policy : {WhenFull::drop_oldest, WhenFull::drop_newest})
+      for (const bool share : {true, false}) {
+        const Tiling g(48, 2, static_cast<int>(roles.solvers.size()));
+        const StreamOptions options = options_of(policy, 3, share);
+        const std::string awake = folder.file("awake" + std::to_string(run++));
+        MPI_Barrier(MPI_COMM_WORLD);
+        if (const int solver = index_in(roles.solvers, world_rank()); solver >= 0) {
+          StreamProducer producer(MPI_COMM_WORLD, roles, g, options);
+          const OwnedTiles tiles(g, solver, 0);
+          for (int s = 0; s < 40; ++s) producer.push(info_of(s), tiles.pointers);
+          EXPECT_EQ(producer.stalls().room, 0);
+          EXPECT_EQ(producer.ledger().delivered, 0);
+          EXPECT_EQ(producer.ledger().dropped, 40 - 3);
+          EXPECT_EQ(producer.sharing_learners(), share ? static_cast<int>(roles.learners.size()) : 0);
+          std::ofstream(awake + "." + std::to_string(solver)) << "x";
+          producer.finish();
+        } else {
+          StreamConsumer consumer(MPI_COMM_WORLD, roles, g, options);
+          for (std::size_t k = 0; k < roles.solvers.size(); ++k)
+            while (!std::filesystem::exists(awake + "." + std::to_string(k)))
+              std::this_thread::sleep_for(std::chrono::milliseconds(1));
+          EXPECT_EQ(consumer.buffer_bytes() == 0, share);
+          while (consumer.wait()) {
+          }
+          const Ledger ledger = consumer.finish();
+          EXPECT_EQ(ledger.delivered, 3);
+          EXPECT_EQ(ledger.dropped, 37);
+        }
+        MPI_Barrier(MPI_COMM_WORLD);
+      }
+}
+
+// A run in two parts: numbers go on, and so do the counts, on both sides.
+TEST(ParallelStream, GoesOnFromTheLedgerOfAnEarlierPart) {
   for (const StreamRoles& roles : splits()) {
-    StreamOptions options = options_of(WhenFull::block, 3);
-    const int last = roles.solvers.back();
-    // One solver rank spoils the middle (2), the end (4), the signature (6) and the length (8).
-    options.tamper = [last](std::int64_t sample, std::span<std::byte> frame) {
-      if (world_rank() == last && sample == 2) frame[frame.size() / 2] ^= std::byte{1};
-      if (world_rank() == last && sample == 4) frame[frame.size() - 1] ^= std::byte{128};
-      if (world_rank() == last && sample == 6) frame[3] ^= std::byte{4};
-      return frame.size() - (world_rank() == last && sample == 8 ? 100 : 0);
-    };
-    const StreamResult out = run_stream(roles, options, 13);
-    EXPECT_EQ(out.totals.produced, 13);
-    EXPECT_EQ(out.totals.rejected, 4);
-    EXPECT_EQ(out.totals.delivered, 9);
-    EXPECT_EQ(out.totals.dropped, 0);
-    if (index_in(roles.learners, world_rank()) == 0) {
-      for (const std::int64_t bad : {2, 4, 6, 8}) EXPECT_EQ(std::ranges::count(out.taken, bad), 0);
-      EXPECT_NE(out.rejection.find("(length)"), std::string::npos) << out.rejection;
+    const Tiling g(4, 2, static_cast<int>(roles.solvers.size()));
+    Ledger carried;
+    std::vector<std::int64_t> taken;
+    for (const int first : {0, 7}) {
+      StreamOptions options = options_of(WhenFull::block);
+      options.first_sample = first;
+      options.carried = carried;
+      if (const int solver = index_in(roles.solvers, world_rank()); solver >= 0) {
+        StreamProducer producer(MPI_COMM_WORLD, roles, g, options);
+        if (first > 0) {
+          EXPECT_THROW(producer.push(info_of(first - 1), OwnedTiles(g, solver, first).pointers), RunError);
+        }
+        for (int s = first; s < first + 7; ++s) producer.push(info_of(s), OwnedTiles(g, solver, s).pointers);
+        producer.drain();
+        const Ledger totals = producer.totals();
+        carried = producer.finish();
+        EXPECT_EQ(totals, carried);
+      } else {
+        StreamConsumer consumer(MPI_COMM_WORLD, roles, g, options);
+        while (const auto sample = consumer.wait()) taken.push_back(sample->info.number);
+        carried = consumer.finish();
+      }
+      MPI_Barrier(MPI_COMM_WORLD);
     }
+    EXPECT_EQ(carried.produced, 14);
+    EXPECT_EQ(carried.delivered, 14);
+    EXPECT_EQ(carried.in_flight, 0);
+    const FrameImage frame({g, 0, "test"});
+    EXPECT_GT(carried.bytes, 14 * static_cast<std::int64_t>(frame.bytes().size() / 2));
+    if (const int learner = index_in(roles.learners, world_rank()); learner >= 0) {
+      std::vector<std::int64_t> due;
+      for (int s = learner; s < 14; s += static_cast<int>(roles.learners.size())) due.push_back(s);
+      EXPECT_EQ(taken, due);
+    }
+    StreamOptions open = options_of(WhenFull::block);
+    open.carried.produced = 1;
+    EXPECT_THROW(check(open), InputError);
   }
+}
+
+TEST(ParallelStream, FramesWithNaNAreRejectedAndNamed) {
+  for (const StreamRoles& roles : splits()) {
+    const Tiling g(4, 2, static_cast<int>(roles.solvers.size()));
+    const StreamOptions options = options_of(WhenFull::block);
+    if (const int solver = index_in(roles.solvers, world_rank()); solver >= 0) {
+      StreamProducer producer(MPI_COMM_WORLD, roles, g, options);
+      for (int s = 0; s < 4; ++s) {
+        OwnedTiles tiles(g, solver, s);
+        if (s == 2 && world_rank() == roles.solvers.back()) tiles.fields[6].back() = std::nanf("");
+        producer.push(info_of(s), tiles.pointers);
+      }
+      EXPECT_EQ(producer.finish().rejected, 1);
+    } else {
+      StreamConsumer consumer(MPI_COMM_WORLD, roles, g, options);
+      while (const auto sample = consumer.wait()) EXPECT_NE(sample->info.number, 2);
+      if (2 % roles.learners.size() == static_cast<std::size_t>(index_in(roles.learners, world_rank()))) {
+        EXPECT_NE(consumer.last_rejection().find("not finite in u_x_tendency (values)"), std::string::npos)
+            << consumer.last_rejection();
+      }
+      EXPECT_EQ(consumer.finish().delivered, 3);
+    }
+    MPI_Barrier(MPI_COMM_WORLD);
+  }
+}
+
+TEST(SharedMemory, ComesByItsNameUntilThatIsTakenAway) {
+  std::string why;
+  const auto memory = SharedMemory::create(10000, why);
+  ASSERT_NE(memory, nullptr) << why;
+  memory->data()[9999] = std::byte{42};
+  const auto other = SharedMemory::attach(memory->name(), 10000);
+  ASSERT_NE(other, nullptr);
+  EXPECT_EQ(other->data()[9999], std::byte{42});
+  EXPECT_EQ(SharedMemory::attach(memory->name(), 9999), nullptr);
+  memory->unlink();
+  EXPECT_EQ(SharedMemory::attach(memory->name(), 10000), nullptr);
+  memory->data()[0] = std::byte{7};
+  EXPECT_EQ(other->data()[0], std::byte{7});
+  // More than any machine has: told, not met later.
+  EXPECT_EQ(SharedMemory::create(std::size_t{1} << 50, why), nullptr);
+  EXPECT_FALSE(why.empty());
+}
+
+TEST(ParallelStream, BadFramesAreRejectedAndCounted) {
+  for (const bool share : {true, false})
+    for (const StreamRoles& roles : splits()) {
+      StreamOptions options = options_of(WhenFull::block, 3, share);
+      const int last = roles.solvers.back();
+      // One solver rank spoils the middle (2), the end (4), the signature (6) and the length (8).
+      options.tamper = [last](std::int64_t sample, std::span<std::byte> frame) {
+        if (world_rank() == last && sample == 2) frame[frame.size() / 2] ^= std::byte{1};
+        if (world_rank() == last && sample == 4) frame[frame.size() - 1] ^= std::byte{128};
+        if (world_rank() == last && sample == 6) frame[3] ^= std::byte{4};
+        return frame.size() - (world_rank() == last && sample == 8 ? 100 : 0);
+      };
+      const StreamResult out = run_stream(roles, options, 13);
+      EXPECT_EQ(out.totals.produced, 13);
+      EXPECT_EQ(out.totals.rejected, 4);
+      EXPECT_EQ(out.totals.delivered, 9);
+      EXPECT_EQ(out.totals.dropped, 0);
+      if (index_in(roles.learners, world_rank()) == 0) {
+        for (const std::int64_t bad : {2, 4, 6, 8}) EXPECT_EQ(std::ranges::count(out.taken, bad), 0);
+        EXPECT_NE(out.rejection.find("(length)"), std::string::npos) << out.rejection;
+      }
+    }
 }
 
 TEST(ParallelStream, LearnerThatLeavesEarlyStillCloses) {

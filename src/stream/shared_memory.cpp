@@ -1,0 +1,63 @@
+#include "src/stream/shared_memory.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+
+namespace tramontane {
+
+std::unique_ptr<SharedMemory> SharedMemory::create(std::size_t bytes, std::string& why) {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
+  const std::string name = fmt::format("/tramontane-{}-{:x}", getpid(), now);
+  const int file = shm_open(name.c_str(), O_CREAT | O_EXCL | O_RDWR, 0600);
+  if (file < 0) {
+    why = std::strerror(errno);
+    return nullptr;
+  }
+  int result = 0;
+  // Not ftruncate: pages that are not there would be missed by a bus error in the middle of the run.
+  do result = posix_fallocate(file, 0, static_cast<off_t>(bytes));
+  while (result == EINTR);
+  void* data = MAP_FAILED;
+  if (result == 0) {
+    data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0);
+    if (data == MAP_FAILED) result = errno;
+  }
+  close(file);
+  if (result != 0) {
+    shm_unlink(name.c_str());
+    why = std::strerror(result);
+    return nullptr;
+  }
+  return std::unique_ptr<SharedMemory>(new SharedMemory(name, static_cast<std::byte*>(data), bytes, true));
+}
+
+std::unique_ptr<const SharedMemory> SharedMemory::attach(const std::string& name, std::size_t bytes) {
+  const int file = shm_open(name.c_str(), O_RDONLY, 0);
+  if (file < 0) return nullptr;
+  struct stat info {};
+  void* data = MAP_FAILED;
+  if (fstat(file, &info) == 0 && static_cast<std::size_t>(info.st_size) == bytes)
+    data = mmap(nullptr, bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, file, 0);
+  close(file);
+  if (data == MAP_FAILED) return nullptr;
+  return std::unique_ptr<const SharedMemory>(new SharedMemory(name, static_cast<std::byte*>(data), bytes, false));
+}
+
+void SharedMemory::unlink() {
+  if (is_named_) shm_unlink(name_.c_str());
+  is_named_ = false;
+}
+
+SharedMemory::~SharedMemory() {
+  unlink();
+  munmap(data_, bytes_);
+}
+
+}  // namespace tramontane
