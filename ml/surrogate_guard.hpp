@@ -56,6 +56,7 @@ class SurrogateGuard {
  private:
   void fill_halo(const MemoryBuffer<float>& cells, int channels);
   bool anywhere(bool here);
+  float weight_of_sphere(std::int64_t sum);
 
   Tiling tiling_;
   OwnedCommunicator comm_;

@@ -87,12 +87,23 @@ WATCHED(Comm_split, c, ALL, (MPI_Comm c, int color, int key, MPI_Comm* made), (c
 WATCHED(Comm_split_type, c, ALL, (MPI_Comm c, int type, int key, MPI_Info i, MPI_Comm* made), (c, type, key, i, made))
 WATCHED(Comm_create, c, ALL, (MPI_Comm c, MPI_Group g, MPI_Comm* made), (c, g, made))
 WATCHED(Comm_create_group, c, ALL, (MPI_Comm c, MPI_Group g, int tag, MPI_Comm* made), (c, g, tag, made))
+WATCHED(Cart_create, c, ALL, (MPI_Comm c, int n, Counts d, Counts p, int r, MPI_Comm* made), (c, n, d, p, r, made))
+WATCHED(Cart_sub, c, ALL, (MPI_Comm c, Counts kept, MPI_Comm* made), (c, kept, made))
+WATCHED(Dist_graph_create_adjacent, c, ALL,
+        (MPI_Comm c, int n, Counts s, Counts v, int m, Counts d, Counts w, MPI_Info i, int r, MPI_Comm* made),
+        (c, n, s, v, m, d, w, i, r, made))
 WATCHED(Intercomm_create, c, ALL, (MPI_Comm own, int l, MPI_Comm c, int r, int tag, MPI_Comm* made),
         (own, l, c, r, tag, made))
 WATCHED(Intercomm_merge, c, ALL, (MPI_Comm c, int high, MPI_Comm* made), (c, high, made))
 WATCHED(Win_create, c, ALL, (void* b, MPI_Aint n, int u, MPI_Info i, MPI_Comm c, MPI_Win* w), (b, n, u, i, c, w))
 WATCHED(Win_allocate, c, ALL, (MPI_Aint n, int u, MPI_Info i, MPI_Comm c, void* b, MPI_Win* w), (n, u, i, c, b, w))
 WATCHED(Win_fence, MPI_COMM_NULL, ALL, (int a, MPI_Win w), (a, w))
+WATCHED(Win_allocate_shared, c, ALL, (MPI_Aint n, int u, MPI_Info i, MPI_Comm c, void* b, MPI_Win* w), (n, u, i, c, b, w))
+WATCHED(Win_lock, MPI_COMM_NULL, ALL, (int type, int rank, int a, MPI_Win w), (type, rank, a, w))
+WATCHED(Win_unlock, MPI_COMM_NULL, ALL, (int rank, MPI_Win w), (rank, w))
+WATCHED(Win_start, MPI_COMM_NULL, ALL, (MPI_Group g, int a, MPI_Win w), (g, a, w))
+WATCHED(Win_complete, MPI_COMM_NULL, ALL, (MPI_Win w), (w))
+WATCHED(Win_wait, MPI_COMM_NULL, ALL, (MPI_Win w), (w))
 WATCHED(Win_free, MPI_COMM_NULL, ALL, (MPI_Win * w), (w))
 
 extern "C" int MPI_Comm_free(MPI_Comm* comm) {
@@ -112,6 +123,9 @@ extern "C" int MPI_Finalize() {
 WATCHED(File_open, c, ALL, (MPI_Comm c, const char* name, int mode, MPI_Info i, MPI_File* f), (c, name, mode, i, f))
 #define FILE_WATCHED(name, parameters, arguments) WATCHED(name, MPI_COMM_NULL, ALL, parameters, arguments)
 FILE_WATCHED(File_close, (MPI_File * f), (f))
+FILE_WATCHED(File_delete, (const char* name, MPI_Info i), (name, i))
+FILE_WATCHED(File_get_size, (MPI_File f, Offset * n), (f, n))
+FILE_WATCHED(File_set_atomicity, (MPI_File f, int flag), (f, flag))
 FILE_WATCHED(File_sync, (MPI_File f), (f))
 FILE_WATCHED(File_set_size, (MPI_File f, Offset n), (f, n))
 FILE_WATCHED(File_preallocate, (MPI_File f, Offset n), (f, n))

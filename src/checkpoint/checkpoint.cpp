@@ -12,6 +12,7 @@
 #include "physics/state_check.hpp"
 #include "src/archive/disk_room.hpp"
 #include "src/checkpoint/file_seal.hpp"
+#include "src/checkpoint/sealed_file.hpp"
 #include "src/hdf5_handles.hpp"
 #include "src/output/tile_order.hpp"
 #include "src/program/collective_guard.hpp"
@@ -160,17 +161,6 @@ void make_skeleton(const std::string& path, const Checkpoint& checkpoint, std::u
     hdf5::write_attribute(state, "checksum", state_checksum);
   }
   file.close("cannot write " + path);
-}
-
-/// Renames the part and brings the folder's entry to the disk.
-void put_in_place(const std::string& part, const std::string& path) {
-  std::error_code error;
-  fs::rename(part, path, error);
-  if (error) throw RunError(fmt::format("cannot rename {} ({})", part, error.message()));
-  const int folder = open(fs::path(path).parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder < 0) return;
-  fsync(folder);  // a file system that can not do this keeps its own order
-  close(folder);
 }
 
 }  // namespace

@@ -104,8 +104,8 @@ void CheckpointStore::open(const std::string& continued, double time_seconds) {
 
 void CheckpointStore::restart_clocks(double time_seconds) {
   clock_ = MPI_Wtime();
-  if (!deck_.checkpoint.every) return;
-  const double every = *deck_.checkpoint.every;
+  if (!deck_.checkpoint_every()) return;
+  const double every = *deck_.checkpoint_every();
   next_time_ = (std::floor((time_seconds + 1e-6) / every) + 1) * every;
 }
 

@@ -31,7 +31,7 @@ class CheckpointStore {
   void open(const std::string& continued, double time_seconds);
 
   /// Whether model time asks for a checkpoint. Local.
-  bool is_due(double time_seconds) const { return deck_.checkpoint.every && time_seconds >= next_time_ - 1e-6; }
+  bool is_due(double time_seconds) const { return deck_.checkpoint_every() && time_seconds >= next_time_ - 1e-6; }
   /// Whether this rank's clock asks for one; rank 0's counts. Local.
   bool is_due_by_clock() const;
 

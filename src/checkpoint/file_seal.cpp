@@ -127,6 +127,8 @@ SealCheck check_seal(const std::string& path, MPI_Comm comm) {
     MPI_Bcast(&check.format, 1, MPI_INT, 0, comm);
     MPI_Bcast(&bytes, 1, MPI_UINT64_T, 0, comm);
     MPI_Bcast(&checksum, 1, MPI_UINT64_T, 0, comm);
+    check.bytes = bytes;
+    check.checksum = checksum;
     if (checksum_behind_seal(path, bytes, comm) != checksum) check.damage = "it does not match its checksum";
   } catch (const RunError& error) {
     check.damage = error.what();

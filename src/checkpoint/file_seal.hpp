@@ -13,7 +13,8 @@ inline constexpr std::uint64_t kSealBytes = 512;
 
 /// What a look at a sealed file gave.
 struct SealCheck {
-  int format = 0;      ///< as the seal says; meaningful when there is no damage
+  int format = 0;      ///< as the seal says; this and the next two are meaningful when there is no damage
+  std::uint64_t bytes = 0, checksum = 0;  ///< length of the file, and the sum over all behind the seal
   std::string damage;  ///< why the file is not whole; empty when it is
 };
 

@@ -1,15 +1,10 @@
 #include "src/checkpoint/training_checkpoint.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <sstream>
 
-#include "src/checkpoint/file_seal.hpp"
+#include "src/checkpoint/sealed_file.hpp"
 #include "src/hdf5_handles.hpp"
 
 namespace tramontane {
@@ -93,32 +88,6 @@ std::vector<std::byte> image_of(const TrainingCheckpoint& checkpoint) {
   return hdf5::file_image(file);
 }
 
-void write_bytes(const fs::path& path, const std::vector<std::byte>& bytes) {
-  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (file < 0) throw RunError(fmt::format("cannot create {} ({})", path.string(), std::strerror(errno)));
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t count = write(file, bytes.data() + done, bytes.size() - done);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) break;
-    done += static_cast<std::size_t>(count);
-  }
-  const int reason = errno;
-  if (close(file) != 0 || done < bytes.size())
-    throw RunError(fmt::format("cannot write {} ({})", path.string(), std::strerror(done < bytes.size() ? reason : errno)));
-}
-
-/// Renames the part and brings the folder's entry to the disk.
-void put_in_place(const fs::path& part, const fs::path& path) {
-  std::error_code error;
-  fs::rename(part, path, error);
-  if (error) throw RunError(fmt::format("cannot rename {} ({})", part.string(), error.message()));
-  const int folder = open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder < 0) return;
-  fsync(folder);  // a file system that can not do this keeps its own order
-  close(folder);
-}
-
 std::vector<std::string> lines_of(const std::string& text) {
   std::vector<std::string> lines;
   std::istringstream in(text);
@@ -166,19 +135,7 @@ void check_fits(const TrainingCheckpoint& checkpoint, const TrainingIdentity& ow
 }
 
 void write_training_checkpoint(const fs::path& path, const TrainingCheckpoint& checkpoint) {
-  const fs::path part = path.string() + ".part";
-  try {
-    const std::vector<std::byte> image = image_of(checkpoint);
-    std::vector<std::byte> bytes(kSealBytes + image.size());
-    std::copy(image.begin(), image.end(), bytes.begin() + kSealBytes);
-    write_bytes(part, bytes);
-    seal_file(part, kTrainingCheckpointFormat, MPI_COMM_SELF);
-    put_in_place(part, path);
-  } catch (const std::exception& error) {
-    std::error_code ignored;
-    fs::remove(part, ignored);
-    throw RunError(error.what());
-  }
+  write_sealed_file(path, kTrainingCheckpointFormat, image_of(checkpoint));
 }
 
 TrainingCheckpoint read_training_checkpoint(const fs::path& path) {

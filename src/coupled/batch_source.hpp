@@ -43,6 +43,9 @@ class BatchSource {
   virtual RolloutReport validate_rollouts(Trainer&) { return {}; }
   /// After the last step.
   virtual void finish() = 0;
+  /// Whether the last prepare(), batch() (then empty) or finish() came back before its work was done, on all ranks
+  /// together, because the source was made to break off: it is to be called again.
+  virtual bool is_interrupted() const { return false; }
 
   virtual std::int64_t accepted() const = 0;  ///< different training samples that this rank has been given
   virtual std::int64_t drawn() const = 0;     ///< samples of this rank's batches

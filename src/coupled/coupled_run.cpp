@@ -7,12 +7,16 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 #include <thread>
 
 #include "src/coupled/energy_meter.hpp"
 #include "src/coupled/learner_side.hpp"
 #include "src/coupled/model_handover.hpp"
 #include "src/coupled/provenance.hpp"
+#include "src/coupled/run_snapshot_learner.hpp"
+#include "src/coupled/run_snapshot_resume.hpp"
+#include "src/coupled/run_snapshot_solver.hpp"
 #include "src/coupled/solver_side.hpp"
 #include "src/coupled/stream_setup.hpp"
 #include "src/coupled/teacher.hpp"
@@ -73,8 +77,9 @@ ExchangeSummary close_exchange(SolverEnd& exchange, std::int64_t produced) {
 
 /// Brings the ends of a run together when every rank is there for it; else the solver ranks alone, the learner's figures
 /// being unknown but for what it said.
+/// @param why_not_saved of the snapshot that a signal asked for; "" when it was
 void write_reports(const CommandContext& context, MPI_Comm together, bool whole, double began, EnergyMeter& energy,
-                   Summary& summary, SolverEnd* exchange) {
+                   Summary& summary, SolverEnd* exchange, const std::string& why_not_saved = "") {
   const Deck& deck = context.deck;
   collective_guard(together, [&] {
     if (!context.is_root()) return;
@@ -82,11 +87,18 @@ void write_reports(const CommandContext& context, MPI_Comm together, bool whole,
     summary.wall_seconds = MPI_Wtime() - began;
     summary.energy = energy.read();
     write_summary(deck.output.dir, summary);
-    make_report(deck);
+    const bool is_cut = !whole && summary.snapshots;  // a snapshot has it all, or there is no model either
+    if (!is_cut) make_report(deck);
     check_conservation(*summary.solver);
     spdlog::info("{} after {:.0f} s; summary in {}/summary.json", whole ? "done" : "stopped by a signal",
                  summary.wall_seconds, deck.output.dir);
     if (exchange) exchange->finish(whole ? "done" : "stopped");
+    if (!is_cut) return;
+    const std::string last = summary.snapshots->last;
+    if (!why_not_saved.empty())
+      throw RunError(fmt::format("the run was asked to stop, and its snapshot could not be written: {}{}", why_not_saved,
+                                 last.empty() ? std::string() : "; the last good one is " + last));
+    spdlog::info("the snapshot is {}; run the same command with --set checkpoint.resume=auto to continue", last);
   });
 }
 
@@ -115,6 +127,8 @@ int run_coupled(const CommandContext& context) {
   const bool learner = context.ranks.is_learner(context.rank);
   MPI_Comm role = MPI_COMM_NULL;
   MPI_Comm_split(context.world, learner ? 1 : 0, context.rank, &role);
+  std::optional<RunPast> past = find_past(context);
+  const RunSnapshot* const continued = past ? &past->snapshot : nullptr;
   // What can be wrong with data, time step and archive is found here: before an earlier run's files are replaced, and
   // while the learners listen.
   const bool two_jobs = has_two_jobs(deck, Command::run);
@@ -130,15 +144,20 @@ int run_coupled(const CommandContext& context) {
     pair = std::make_unique<SolverPair>(deck, role, first);
     pair->start(first);
     pair->fine().checked_rate();
-    archive = make_archive(deck, role, pair->coarse().grid().tiling(), [&](ArchiveChange change, std::int64_t samples) {
+    const auto told = [&](ArchiveChange change, std::int64_t samples) {
       if (exchange) exchange->archive_changed(change, samples);
-    });
+    };
+    archive = make_archive(deck, role, pair->coarse().grid().tiling(), told, continued);
   });
   std::unique_ptr<MetricsWriter> metrics;
   collective_guard(context.world, [&] {
     if (context.is_root()) write_resolved_deck(deck);
-    if (context.is_root()) metrics = std::make_unique<MetricsWriter>(metrics_path(deck, "solver"));
-    if (context.rank == context.ranks.first_learner()) metrics = std::make_unique<MetricsWriter>(metrics_path(deck, "learner"));
+    const auto open = [&](const char* part, const std::string* before) {
+      if (before) write_whole_file(metrics_path(deck, part), *before);
+      metrics = std::make_unique<MetricsWriter>(metrics_path(deck, part), before != nullptr);
+    };
+    if (context.is_root()) open("solver", continued ? &continued->metrics : nullptr);
+    if (context.rank == context.ranks.first_learner()) open("learner", past ? &past->learner->metrics : nullptr);
   });
 
   Summary summary;
@@ -149,6 +168,7 @@ int run_coupled(const CommandContext& context) {
   summary.learner_ranks = context.ranks.learners;
   double idle_seconds = 0;
   int whole = 1;
+  std::string why_not_saved;  // when a signal ended the run
   if (two_jobs) {
     SolverSide solver(context, *pair, archive.get(), nullptr, exchange.get(), metrics.get());
     whole = solver.run(summary) ? 1 : 0;
@@ -164,14 +184,35 @@ int run_coupled(const CommandContext& context) {
         if (context.ranks.is_learner(rank)) contained.push_back(rank);
       watchdog()->contain(contained);
     }
+    std::unique_ptr<SnapshotLink> link;
+    if (deck.takes_snapshots()) link = std::make_unique<SnapshotLink>(context.world, context.ranks);
     if (learner) {
-      summary.learner = learner_side(context, role, handover, metrics.get(), idle_seconds);
+      std::unique_ptr<LearnerSnapshots> snapshots;
+      if (link)
+        snapshots = std::make_unique<LearnerSnapshots>(context, role, *link, metrics_path(deck, "learner"),
+                                                       past ? past->learner.get() : nullptr, past ? past->path : "");
+      summary.learner = learner_side(context, role, handover, metrics.get(), idle_seconds, snapshots.get(), continued,
+                                     past ? std::move(past->learner) : nullptr);
       handover.await_end();
     } else {
-      StreamProducer stream(context.world, stream_roles(context.ranks), pair->coarse().grid().tiling(),
-                            stream_options(deck));
-      SolverSide solver(context, *pair, archive.get(), &stream, context.is_root() ? &handover : nullptr, metrics.get());
+      std::unique_ptr<StreamProducer> stream;
+      if (!continued || !continued->lessons_done)
+        stream = std::make_unique<StreamProducer>(context.world, stream_roles(context.ranks),
+                                                  pair->coarse().grid().tiling(), stream_options(deck, continued));
+      SolverSide solver(context, *pair, archive.get(), stream.get(), context.is_root() ? &handover : nullptr,
+                        metrics.get());
+      std::unique_ptr<SolverSnapshots> snapshots;
+      if (link) {
+        snapshots = std::make_unique<SolverSnapshots>(context, *pair, *link, metrics_path(deck, "solver"), continued,
+                                                      past ? past->path : "");
+        solver.set_snapshots(snapshots.get(), past ? &*past : nullptr);
+      }
       whole = solver.run(summary) ? 1 : 0;
+      if (snapshots) {
+        snapshots->end();
+        summary.snapshots = snapshots->summary();
+        if (!whole) why_not_saved = snapshots->failure();
+      }
       // A lost learner may have come to its senses since; it is not waited for.
       const double patience = summary.gate->learner_lost.empty() ? deck.stream.deadline : kLostSeconds;
       int together = context.is_root() && handover.end_together(patience) ? 1 : 0;
@@ -181,7 +222,7 @@ int run_coupled(const CommandContext& context) {
         LearnerSummary& learner_summary = summary.learner.emplace();
         learner_summary.weights_version = static_cast<int>(summary.gate->version);
         learner_summary.steps = handover.learner().step;
-        write_reports(context, role, whole != 0, began, energy, summary, nullptr);
+        write_reports(context, role, whole != 0, began, energy, summary, nullptr, why_not_saved);
         end_without_learners(context, role, &handover, whole ? kExitDone : kExitStopped);
       }
     }
@@ -192,7 +233,7 @@ int run_coupled(const CommandContext& context) {
   if (!two_jobs) share_learner_summary(context, summary, idle_seconds);
   if (summary.gate && summary.learner) summary.learner->weights_version = static_cast<int>(summary.gate->version);
   MPI_Bcast(&whole, 1, MPI_INT, 0, context.world);
-  write_reports(context, context.world, whole != 0, began, energy, summary, exchange.get());
+  write_reports(context, context.world, whole != 0, began, energy, summary, exchange.get(), why_not_saved);
   MPI_Comm_free(&role);
   return whole ? kExitDone : kExitStopped;
 }

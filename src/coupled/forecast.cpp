@@ -78,7 +78,7 @@ ForecastFields Forecast::current(Simulation& simulation, const CellFields& field
   return {fields.depth, wind.eastward, wind.northward};
 }
 
-bool Forecast::run_references(bool show_progress, const std::function<void()>& between) {
+bool Forecast::run_references(bool show_progress, const std::function<bool()>& between) {
   const int leads = static_cast<int>(lead_hours_.size());
   const int starts = static_cast<int>(deck_.forecast.starts.size());
   Progress progress("reference forecasts", static_cast<double>(starts) * (leads - 1), "leads",
@@ -90,7 +90,7 @@ bool Forecast::run_references(bool show_progress, const std::function<void()>& b
     solvers_.start(deck_.forecast.starts[start]);
     watch_.start(fine);
     for (int lead = 0; lead < leads; ++lead) {
-      if (between) between();
+      if (between && between()) return false;
       if (stop_requested(solvers_.comm())) return false;
       if (lead > 0) {
         // In coupling intervals, as the teacher and the hybrid go.

@@ -30,8 +30,8 @@ class Forecast {
 
   /// Fine and coarse solver and persistence from every start. Collective over the solver ranks. Returns false when a
   /// signal asked to stop before all was done: there is nothing to score then. So does run_hybrid.
-  /// `between` is called after every lead.
-  bool run_references(bool show_progress, const std::function<void()>& between = {});
+  /// `between` is called after every lead; when it says yes, that counts as such a signal.
+  bool run_references(bool show_progress, const std::function<bool()>& between = {});
   /// The coarse solver with a correction, asked for every coupling interval and held over it. `take_fallback` tells for
   /// the owned cells which share of the correction was left out since it was last asked, for the maps; empty: unguarded.
   bool run_hybrid(const Correction& correction, bool show_progress,

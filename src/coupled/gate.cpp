@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "kernels/fault_injection.hpp"
+#include "kernels/wait_scope.hpp"
 #include "ml/mpi_deadline.hpp"
 #include "src/coupled/learning.hpp"
 
@@ -95,6 +96,7 @@ void Gate::see(const SampleInfo& info, const CellFields& truth) {
                              {"coarse_error", report->coarse_error},
                              {"ratio", report->bad.empty() || report->error > 0 ? nlohmann::ordered_json(report->ratio())
                                                                                 : nlohmann::ordered_json(nullptr)},
+                             {"fallback_fraction", report->fallback_fraction},
                              {"bad", report->bad}});
   if (!report->bad.empty()) roll_back("beside the lessons " + report->bad);
 }
@@ -181,11 +183,14 @@ void Gate::end_lessons() {
   if (is_root() && source_) source_->expect_signs();
 }
 
-void Gate::await_last(bool judge_them, const std::function<void(std::int64_t)>& on_beat) {
+void Gate::await_last(bool judge_them, const std::function<void(std::int64_t)>& on_beat,
+                      const std::function<bool()>& between) {
   double told = MPI_Wtime();
   while (!is_done_) {
     // The first rank looks often, the others hear of it once a second or when there is something.
     const double slice = MPI_Wtime();
+    std::optional<WaitScope> wait;
+    if (is_root()) wait.emplace("the learner's last weights", MPI_COMM_NULL, WaitScope::kAll, WaitScope::kOutside);
     while (is_root() && MPI_Wtime() - slice < 1.0 && !held_) {
       if (auto candidate = source_->poll()) {
         held_ = std::move(candidate);
@@ -195,11 +200,13 @@ void Gate::await_last(bool judge_them, const std::function<void(std::int64_t)>& 
       if (learner.is_lost || learner.is_done) break;
       std::this_thread::sleep_for(std::chrono::milliseconds(2));  // the learner may share this core
     }
+    wait.reset();
     if (is_root() && MPI_Wtime() - told > kTellSeconds) {
       told = MPI_Wtime();
       on_beat(source_->learner().step);
     }
     if (!take_one(judge_them) && learner_is_lost()) break;  // what it had offered before is judged
+    if (between && between()) return;
   }
 }
 
@@ -221,16 +228,21 @@ void Gate::take_back() {
 
 void Gate::judge(const std::vector<std::byte>& bytes) {
   const double began = MPI_Wtime();
-  ++counts_.candidates;
   Version candidate;
   Finding finding;
   try {
     candidate.model = Model::from_bytes(bytes, "the learner's weights");
     candidate.facts = read_facts(candidate.model);
+    if (candidate.facts.version <= judged_before_) {
+      // Its verdict was on the way when the snapshot was taken.
+      answer(candidate.facts.version, false);
+      return;
+    }
     finding = weigh(candidate);
   } catch (const InputError& error) {
     finding.why = error.what();
   }
+  ++counts_.candidates;
   const CandidateFacts facts = candidate.facts;
   if (facts.version > 0) last_version_ = std::max(last_version_, facts.version);
   if (facts.version > 0 && not_finite(candidate.model).empty()) last_ = candidate.model;
@@ -305,8 +317,12 @@ Gate::Finding Gate::weigh(Version& candidate) {
 std::string Gate::shadow(Version& version) {
   for (int k = static_cast<int>(version.scores.size()); k < cases_.size(); ++k) {
     const ShadowCases::Outcome outcome = cases_.run(k, *version.correction);
-    version.scores.push_back(outcome.trouble.empty() ? outcome.score : HUGE_VAL);
-    if (!outcome.trouble.empty()) return outcome.trouble;
+    const double fallback = version.correction->fallback_fraction();
+    const std::string trouble = outcome.trouble.empty() && fallback > deck_.gate.fallback_limit
+                                    ? fmt::format("the guard replaces its correction in {:.0f} % of the cells", 100 * fallback)
+                                    : outcome.trouble;
+    version.scores.push_back(trouble.empty() ? outcome.score : HUGE_VAL);
+    if (!trouble.empty()) return trouble;
   }
   return "";
 }
@@ -365,6 +381,74 @@ void Gate::roll_back(const std::string& why) {
     spdlog::warn("gate: version {} is rolled back at sample {}, {} in use: {}", from, sample_,
                  versions_.empty() ? "physics alone is" : fmt::format("version {} is", version()), why);
   answer(from, false);
+}
+
+GateState Gate::state() const {
+  GateState out;
+  out.cases = cases_.state();
+  if (!is_root()) return out;
+  out.facts = {{"last_version", last_version_},
+               {"candidates", counts_.candidates},
+               {"promoted", counts_.promoted},
+               {"rejected", counts_.rejected},
+               {"superseded", counts_.superseded},
+               {"rollbacks", counts_.rollbacks},
+               {"live_hours", counts_.live_hours},
+               {"seconds", counts_.seconds},
+               {"has_last", last_.has_value()},
+               {"versions", nlohmann::ordered_json::array()}};
+  for (const Version& version : versions_) {
+    nlohmann::ordered_json scores = nlohmann::ordered_json::array();
+    for (const double one : version.scores) scores.push_back(std::isfinite(one) ? nlohmann::ordered_json(one) : nullptr);
+    out.facts["versions"].push_back({{"since_sample", version.since_sample}, {"scores", scores}});
+    out.models.push_back(version.model.to_bytes());
+  }
+  if (last_) out.models.push_back(last_->to_bytes());
+  return out;
+}
+
+void Gate::restore(GateState state) {
+  cases_.restore(state.cases);
+  std::vector<std::byte> text;
+  std::int64_t size = 0;
+  if (is_root()) {
+    const std::string facts = state.facts.dump();
+    const auto* bytes = reinterpret_cast<const std::byte*>(facts.data());
+    text.assign(bytes, bytes + facts.size());
+    size = static_cast<std::int64_t>(text.size());
+  }
+  MPI_Bcast(&size, 1, MPI_INT64_T, 0, solvers_.comm());
+  share_bytes(text, size);
+  const auto facts = nlohmann::ordered_json::parse(reinterpret_cast<const char*>(text.data()),
+                                                   reinterpret_cast<const char*>(text.data()) + text.size());
+  facts.at("last_version").get_to(last_version_);
+  facts.at("candidates").get_to(counts_.candidates);
+  facts.at("promoted").get_to(counts_.promoted);
+  facts.at("rejected").get_to(counts_.rejected);
+  facts.at("superseded").get_to(counts_.superseded);
+  facts.at("rollbacks").get_to(counts_.rollbacks);
+  facts.at("live_hours").get_to(counts_.live_hours);
+  facts.at("seconds").get_to(counts_.seconds);
+  judged_before_ = last_version_;
+  const auto model = [&](std::size_t k) {
+    std::vector<std::byte> bytes;
+    if (is_root()) bytes = state.models.at(k);
+    std::int64_t length = static_cast<std::int64_t>(bytes.size());
+    MPI_Bcast(&length, 1, MPI_INT64_T, 0, solvers_.comm());
+    share_bytes(bytes, length);
+    return Model::from_bytes(bytes, "the snapshot's weights");
+  };
+  std::size_t k = 0;
+  for (const auto& one : facts.at("versions")) {
+    Version version;
+    version.model = model(k++);
+    version.facts = read_facts(version.model);
+    version.correction = std::make_unique<HybridCorrection>(deck_, version.model, solvers_);
+    one.at("since_sample").get_to(version.since_sample);
+    for (const auto& score : one.at("scores")) version.scores.push_back(score.is_null() ? HUGE_VAL : score.get<double>());
+    versions_.push_back(std::move(version));
+  }
+  if (facts.at("has_last").get<bool>()) last_ = model(k);
 }
 
 GateSummary Gate::summary() const {

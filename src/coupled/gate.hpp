@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "src/coupled/candidate.hpp"
+#include "src/coupled/gate_state.hpp"
 #include "src/coupled/live_hybrid.hpp"
 #include "src/coupled/shadow_cases.hpp"
 #include "src/output/metrics.hpp"
@@ -37,7 +38,9 @@ class Gate {
   void end_lessons();
   /// Waits for the learner's last candidate, judging what comes; returns early when the learner is lost. On the first
   /// rank, `on_beat(step)` is called about every half minute. With `judge` = false candidates are only kept. Collective.
-  void await_last(bool judge, const std::function<void(std::int64_t)>& on_beat);
+  /// `between` is asked on every rank after each look; the wait ends when it says yes.
+  void await_last(bool judge, const std::function<void(std::int64_t)>& on_beat,
+                  const std::function<bool()>& between = {});
 
   /// The correction in use; null: physics alone. Valid until the version changes.
   HybridCorrection* correction() { return versions_.empty() ? nullptr : versions_.back().correction.get(); }
@@ -46,6 +49,9 @@ class Gate {
   /// solver ranks alike.
   void roll_back(const std::string& why);
 
+  /// First rank: takes in what messages there are, so that their sender can go on; judges nothing. Never waits. Returns
+  /// whether the learner is there as far as is known.
+  bool listen() { return !source_ || !source_->learner().is_lost; }
   bool learner_is_lost() const { return !lost_.empty(); }
   /// Lost, but the stream to it can be ended as ever.
   bool learner_takes_samples() const { return takes_samples_; }
@@ -55,6 +61,12 @@ class Gate {
   void set_lost(const std::string& why);
   /// First rank: it has found that out, and tells the others at the next poll().
   void tell_lost(const std::string& why) { found_lost_ = why; }
+
+  /// For a snapshot: on the first rank; of the others it is empty. Collective.
+  GateState state() const;
+  /// Goes on where another run's gate stood. Candidates that it has judged may come once more; they are let go. The first
+  /// rank's state counts. Call it first. Collective.
+  void restore(GateState state);
 
   GateSummary summary() const;
   /// Writes the version in use as learner.model, with what the gate found in its provenance, and beside it the last
@@ -106,6 +118,7 @@ class Gate {
   std::optional<std::vector<std::byte>> held_;  ///< first rank: to be judged when there are cases
   std::optional<Model> last_;     ///< of the last candidate that could be read
   std::int64_t sample_ = 0, last_version_ = 0;
+  std::int64_t judged_before_ = 0;  ///< the last version that was judged before the run was continued
   bool lessons_over_ = false, is_done_ = false, takes_samples_ = false;
   std::string lost_, found_lost_;
   GateSummary counts_;

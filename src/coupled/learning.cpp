@@ -105,17 +105,29 @@ class Learning {
                  name_of(deck.surrogate.backend)) {}
 
   LearningOutcome run() {
-    batches_.prepare();
+    for (batches_.prepare(); breaks_off() && !stopped_;) batches_.prepare();
+    if (stopped_) return stopped_early();
     plan_.resumed ? resume() : start();
+    is_started_ = true;
     const std::int64_t first = steps_done_;
     Progress progress(first > 0 ? fmt::format("training after step {}", first) : "training",
                       static_cast<double>(plan_.steps - first), "steps", metrics_ != nullptr);
     bool is_over = has_run_out_of_patience();
     for (std::int64_t step = first + 1; step <= plan_.steps && !is_over; ++step) {
       batches_.observe(trainer_);
-      const StepReport report = plan_.contains_bad_steps
-                                    ? bad_steps_.step(step, [&] { return batches_.batch(step); })
-                                    : trainer_.step(batches_.batch(step));
+      // A batch that is drawn anew for a bad step may be broken off, too.
+      const auto draw = [&] {
+        std::vector<const Sample*> batch = batches_.batch(step);
+        while (breaks_off() && !stopped_) batch = batches_.batch(step);
+        if (stopped_) throw Stopped{};
+        return batch;
+      };
+      StepReport report;
+      try {
+        report = plan_.contains_bad_steps ? bad_steps_.step(step, draw) : trainer_.step(draw());
+      } catch (const Stopped&) {
+        return stopped_early();
+      }
       record(report);
       const bool ends_one_step = plan_.rollout.begins_after(step);
       if (step % deck_.learner.validate_every == 0 || step == plan_.steps || ends_one_step ||
@@ -128,8 +140,9 @@ class Learning {
       is_over = has_run_out_of_patience();
       if (is_stopped_or_due()) break;
     }
-    batches_.finish();
+    for (batches_.finish(); breaks_off() && !stopped_;) batches_.finish();
     progress.finish();
+    if (hooks_.broken_off && stopped_) return stopped_early();
     LearningOutcome out;
     out.is_stopped = stopped_;
     distribution_ = batches_.distribution();
@@ -137,10 +150,29 @@ class Learning {
     if (best_.step() >= 0) out.best = best_model(out.model);
     out.summary = summary();
     if (hooks_.checkpoint) hooks_.checkpoint(checkpoint());
+    if (hooks_.broken_off) out.last_state = checkpoint();
     return out;
   }
 
  private:
+  /// Leaves the step at work: the snapshot that was to be the last has been taken before it.
+  struct Stopped {};
+
+  /// Whether the batches were broken off; then what was wanted is done, and they are to be asked again.
+  bool breaks_off() {
+    if (!batches_.is_interrupted()) return false;
+    stopped_ = hooks_.broken_off(is_started_ ? std::optional(checkpoint()) : plan_.resumed);
+    return true;
+  }
+
+  /// After a snapshot that was to be the last: it holds all there is.
+  LearningOutcome stopped_early() const {
+    LearningOutcome out;
+    out.is_stopped = true;
+    out.summary = summary();
+    return out;
+  }
+
   std::string progress_note(std::int64_t step) const {
     std::string note =
         fmt::format("{:.0f} samples/s, loss {:.4f}, held out {:.4f}", recent_rate(), recent_loss(), held_out_);
@@ -215,7 +247,7 @@ class Learning {
 
   /// One message for two questions: has a signal come to any rank, and does rank 0's clock ask for a checkpoint?
   bool is_stopped_or_due() {
-    int flags[2] = {stop_requested() ? 1 : 0, hooks_.checkpoint_due && hooks_.checkpoint_due() ? 1 : 0};
+    int flags[2] = {stop_requested() && !hooks_.broken_off ? 1 : 0, hooks_.checkpoint_due && hooks_.checkpoint_due() ? 1 : 0};
     MPI_Allreduce(MPI_IN_PLACE, flags, 2, MPI_INT, MPI_MAX, learners_);
     stopped_ = flags[0] != 0;
     if (flags[1] && !stopped_ && steps_done_ < plan_.steps) hooks_.checkpoint(checkpoint());
@@ -370,7 +402,7 @@ class Learning {
   TrainingDistribution distribution_;  ///< of the samples so far
   std::deque<double> recent_, recent_seconds_;
   std::int64_t steps_done_ = 0;
-  bool validated_ = false, stopped_ = false;
+  bool validated_ = false, stopped_ = false, is_started_ = false;
   double first_loss_ = 0, held_out_ = 0, training_seconds_ = 0;
   double rollout_first_ = 0, rollout_ = 0;  ///< held-out loss of the longest rollouts: as the fine-tuning began, now
   std::int64_t lost_before_ = 0;            ///< rollouts, before this job

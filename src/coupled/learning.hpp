@@ -42,6 +42,9 @@ struct LearningHooks {
   /// at the end, whatever ended training.
   std::function<bool()> checkpoint_due;
   std::function<void(TrainingCheckpoint)> checkpoint;
+  /// When the source of batches has broken off: what is to be done then, with the training as it stands (nothing before
+  /// the first step is prepared). Returns whether training ends here, without a model. Signals are left to it.
+  std::function<bool(const std::optional<TrainingCheckpoint>&)> broken_off;
 };
 
 struct LearningOutcome {
@@ -51,6 +54,7 @@ struct LearningOutcome {
   std::optional<Model> best;
   LearnerSummary summary;
   bool is_stopped = false;  ///< by a signal
+  std::optional<TrainingCheckpoint> last_state;  ///< where hooks.broken_off is set: of the end
 };
 
 /// Trains to the plan's last step, on batches from the source. A signal ends training after the step at hand; the model

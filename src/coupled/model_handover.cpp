@@ -107,6 +107,7 @@ void ModelHandover::finish() {
   const double began = MPI_Wtime();
   const WaitScope wait("the solver to take the last weights", comm_, 0, deadline_);
   while (!is_free()) {
+    if (meanwhile_ && !meanwhile_()) return;
     if (MPI_Wtime() - began > deadline_)
       throw RunError(fmt::format("solver rank 0 has not taken the model for {:g} s", deadline_));
     std::this_thread::sleep_for(std::chrono::milliseconds(1));

@@ -4,6 +4,7 @@
 #include <mpi.h>
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -30,6 +31,8 @@ class ModelHandover : public CandidateSource, public CandidateSink {
   std::optional<Verdict> verdict() override;
   void beat(std::int64_t step) override;
   void finish() override;
+  /// Called again and again while finish() waits; finish() returns when it says no.
+  void set_meanwhile(std::function<bool()> meanwhile) { meanwhile_ = std::move(meanwhile); }
   /// Any learner rank: it goes no further, and why.
   void give_up(const std::string& why);
   /// Every learner rank, when it has done or given up: waits for the solver's word that all ranks end together. Where
@@ -69,6 +72,7 @@ class ModelHandover : public CandidateSource, public CandidateSink {
 
   // Learner's side.
   double last_beat_ = 0;
+  std::function<bool()> meanwhile_;
 
   // Solver's side.
   std::deque<std::vector<std::byte>> arrived_;

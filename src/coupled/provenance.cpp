@@ -13,8 +13,12 @@
 namespace tramontane {
 
 std::string run_id(const Deck& deck) {
-  // The programs of one job may differ in the back end, and are one run.
-  const std::string text = shared_settings(deck);
+  // The programs of one job may differ in the back end, and are one run; so is a run that is continued, perhaps on other
+  // ranks.
+  Deck same = deck;
+  same.checkpoint = {};
+  same.ranks = {};
+  const std::string text = shared_settings(same);
   Checksum sum;
   sum.add(text.data(), text.size());
   return fmt::format("{:016x}", sum.value());

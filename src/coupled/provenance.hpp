@@ -9,7 +9,8 @@
 
 namespace tramontane {
 
-/// Name of a run, the same on all ranks and for equal decks: a checksum of the resolved deck.
+/// Name of a run, the same on all ranks and for equal decks: a checksum of the resolved deck but for its sections
+/// checkpoint and ranks.
 std::string run_id(const Deck& deck);
 
 /// What a model file says about its training, JSON: command, program version, months, deck.

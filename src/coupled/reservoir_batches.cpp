@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "kernels/wait_scope.hpp"
 #include "src/coupled/learning.hpp"
 #include "src/program/progress.hpp"
 #include "src/program/signals.hpp"
@@ -78,8 +79,15 @@ std::size_t ReservoirBatches::sample_bytes() const {
 /// All at once, zeros written: a machine that has not got it says so now and not in the middle of the run.
 void ReservoirBatches::take_memory() {
   free_.reserve(pool_size_);
+  enlarge(pool_size_);
+  moments_.reserve(pool_size_);
+  deliveries_.reserve(static_cast<std::size_t>(share()));
+}
+
+/// Until there are so many free ones.
+void ReservoirBatches::enlarge(std::size_t samples) {
   try {
-    while (free_.size() < pool_size_) {
+    while (free_.size() < samples) {
       free_.push_back(std::make_unique<Sample>());
       free_.back()->input.resize(area_.size() * sample_inputs().size());
       free_.back()->target.resize(area_.size() * sample_targets().size());
@@ -88,8 +96,6 @@ void ReservoirBatches::take_memory() {
     throw RunError(fmt::format("learner {} cannot hold {} samples of {} bytes: lower learner.reservoir", rank_,
                                pool_size_, sample_bytes()));
   }
-  moments_.reserve(pool_size_);
-  deliveries_.reserve(static_cast<std::size_t>(share()));
 }
 
 ReservoirOptions ReservoirBatches::reservoir_options() const {
@@ -119,7 +125,15 @@ void ReservoirBatches::take_in() {
   }
 }
 
-/// One more sample into the waiting list, waiting for it; false at the end of the source.
+void ReservoirBatches::take_in_all() {
+  while (true) {
+    enlarge(1);
+    if (!source_.poll(*free_.back())) return;
+    if (!is_over_) arrived();
+  }
+}
+
+/// One more sample into the waiting list, waiting for it; false at the end of the source, or when that breaks off.
 bool ReservoirBatches::wait_for_one() {
   if (free_.empty())
     throw RunError(fmt::format("learner {} has no room for more than the {} samples that were announced", rank_,
@@ -154,19 +168,23 @@ bool ReservoirBatches::admit_front() {
 }
 
 /// Waits until every learner has come here, and takes in samples meanwhile: a frame for this learner must not stand
-/// in the solver's queue before those that the others still wait for.
+/// in the solver's queue before those that the others still wait for. The learners learn whether any of them breaks off.
 void ReservoirBatches::meet_other_learners() {
+  interrupted_ = breaks_off();
   if (learner_count_ == 1) return;
+  int mine = interrupted_ ? 1 : 0, any = 0;
   MPI_Request request;
-  MPI_Ibarrier(learners_, &request);
+  MPI_Iallreduce(&mine, &any, 1, MPI_INT, MPI_MAX, learners_, &request);
   const double began = MPI_Wtime();
+  const WaitScope wait("the samples of the other learners", learners_, WaitScope::kAll, deck_.stream.deadline);
   for (int done = 0;;) {
     MPI_Test(&request, &done, MPI_STATUS_IGNORE);
     if (done) {
       peer_wait_seconds_ += MPI_Wtime() - began;
+      interrupted_ = any != 0;
       return;
     }
-    take_in();
+    if (!is_over_) take_in();
     if (MPI_Wtime() - began > deck_.stream.deadline)
       throw RunError(fmt::format("learner {} waited {:g} s for the samples of the other learners", rank_,
                                  deck_.stream.deadline));
@@ -225,7 +243,9 @@ void ReservoirBatches::fill() {
     if (waiting_.empty() && !wait_for_one()) break;
     if (!admit_front()) break;  // full: as ready as it will be
     progress.update(static_cast<double>(reservoir_.size()));
+    if (breaks_off()) return;
   }
+  if (!reservoir_.ready() && breaks_off()) return;
   start_number_ = next_number_;
   is_filled_ = true;
 }
@@ -237,7 +257,9 @@ void ReservoirBatches::prepare() {
   else if (!is_filled_)
     fill();
   meet_other_learners();
-  long least = static_cast<long>(reservoir_.size());
+  if (interrupted_) return;
+  // A learner that was done when its state was saved has no samples any more, and needs none.
+  long least = static_cast<long>(restored_ && step_ > 0 ? 1 : reservoir_.size());
   MPI_Allreduce(MPI_IN_PLACE, &least, 1, MPI_LONG, MPI_MIN, learners_);
   if (least > 0) return;
   throw RunError(stop_requested(learners_)
@@ -263,6 +285,7 @@ std::vector<const Sample*> ReservoirBatches::batch(std::int64_t step) {
   step_ = step;
   replays_ ? admit_recorded() : admit(admitted_at(step));
   meet_other_learners();
+  if (interrupted_) return {};
   agree_on_end();
   return reservoir_.draw(local_batch_);
 }
@@ -325,9 +348,11 @@ ReservoirBatchesState ReservoirBatches::state() const {
 
 void ReservoirBatches::restore(const ReservoirBatchesState& state) {
   const std::size_t stored = state.reservoir.training.size() + state.reservoir.validation.size();
-  if (stored + state.waiting.size() > free_.size())
+  // A snapshot may hold some samples more than were planned for (take_in_all).
+  if (stored + state.waiting.size() > free_.size() + static_cast<std::size_t>(deck_.stream.queue))
     throw RunError(fmt::format("a saved learner's {} samples do not fit its room for {}: keep learner.reservoir",
                                stored + state.waiting.size(), free_.size()));
+  enlarge(stored + state.waiting.size());
   reservoir_.restore(state.reservoir);
   free_.resize(free_.size() - stored);  // the reservoir has taken memory of its own
   for (const Sample* sample : state.waiting) {
@@ -355,8 +380,10 @@ void ReservoirBatches::replay(std::vector<Delivery> record) {
 
 /// Samples that came after the last step are taken and left: the stream's ledger must close.
 void ReservoirBatches::finish() {
+  is_over_ = true;
   source_.discard_rest();
-  agree_on_end();
+  meet_other_learners();
+  if (!interrupted_) agree_on_end();
 }
 
 }  // namespace tramontane

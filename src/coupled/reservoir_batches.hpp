@@ -47,6 +47,12 @@ class ReservoirBatches : public BatchSource {
   /// then fills up only what is lacking, as skip() skips nothing. The source goes on behind the last sample of the state. Throws RunError
   /// when the state does not fit.
   void restore(const ReservoirBatchesState& state);
+  /// Makes prepare(), batch() and finish() come back early when `breaks_off` says yes on any learner rank, until it no
+  /// longer does. It is asked often, also while the source is waited for.
+  void set_break(std::function<bool()> breaks_off) { breaks_off_ = std::move(breaks_off); }
+  /// Takes all that the source has at hand, whatever the waiting list's length: for a moment at which no sample may be
+  /// on its way. At most stream.queue samples more than were planned are held then.
+  void take_in_all();
   ReservoirBatchesState state() const;
   /// Lets samples enter the reservoir at the steps of the record and leaves out those that are not in it, whatever the
   /// deck says of order and timing: the same draws as in the recorded training. Call it before prepare().
@@ -71,6 +77,7 @@ class ReservoirBatches : public BatchSource {
   void skip(std::int64_t step) override;
   ValidationReport validate(Trainer& trainer) override;
   void finish() override;
+  bool is_interrupted() const override { return interrupted_; }
   std::int64_t accepted() const override { return reservoir_.accepted(); }
   std::int64_t drawn() const override { return reservoir_.drawn(); }
   std::int64_t at_hand() const override { return static_cast<std::int64_t>(reservoir_.size()); }
@@ -85,6 +92,8 @@ class ReservoirBatches : public BatchSource {
   bool wait_for_one();
   void arrived();
   void meet_other_learners();
+  bool breaks_off() const { return breaks_off_ && breaks_off_(); }
+  void enlarge(std::size_t samples);
   void agree_on_end();
   void admit(std::int64_t limit);
   void admit_recorded();
@@ -108,6 +117,8 @@ class ReservoirBatches : public BatchSource {
   std::deque<std::unique_ptr<Sample>> waiting_;
   DistributionStatistics statistics_;  ///< of every training sample that came into the reservoir
   std::int64_t step_ = 0, next_number_ = 0, start_number_ = 0;
+  std::function<bool()> breaks_off_;
+  bool interrupted_ = false, is_over_ = false;
   bool told_end_ = false, restored_ = false, is_filled_ = false;
   std::vector<Delivery> deliveries_;
   std::vector<Delivery> record_;  ///< to be repeated

@@ -6,6 +6,7 @@
 
 #include "kernels/sample.hpp"
 #include "src/coupled/companion_run.hpp"
+#include "src/coupled/gate_state.hpp"
 
 namespace tramontane {
 
@@ -34,6 +35,11 @@ class ShadowCases {
   };
   /// One forecast with a correction. Collective; the same on every rank.
   Outcome run(int number, HybridCorrection& correction);
+
+  /// For a snapshot: on the first rank; empty elsewhere. Collective.
+  ShadowCasesState state() const;
+  /// Goes on with cases of any ranks and tiles. The first rank's state counts. Collective.
+  void restore(const ShadowCasesState& state);
 
  private:
   struct Case {

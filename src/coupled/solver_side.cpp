@@ -3,20 +3,30 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <filesystem>
+
 #include "src/coupled/coarse_physics.hpp"
 #include "src/coupled/forecast_report.hpp"
 #include "src/coupled/provenance.hpp"
 #include "src/coupled/stream_setup.hpp"
 #include "src/coupled/teacher.hpp"
 #include "src/output/cf_grid.hpp"
+#include "src/output/continued_file.hpp"
 #include "src/program/collective_guard.hpp"
 #include "src/program/estimate.hpp"
 
 namespace tramontane {
 
 std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, const Tiling& tiling,
-                                            std::function<void(ArchiveChange, std::int64_t)> on_change) {
-  if (!deck.stream.archive) return nullptr;
+                                            std::function<void(ArchiveChange, std::int64_t)> on_change,
+                                            const RunSnapshot* continued) {
+  if (!deck.stream.archive || (continued && continued->lessons_done)) return nullptr;
+  int rank = 0;
+  MPI_Comm_rank(solvers, &rank);
+  if (continued && continued->archived == kArchiveFailed) {
+    if (rank == 0) spdlog::warn("the archive {} had ended before the snapshot: it stays as it is", *deck.stream.archive);
+    return nullptr;
+  }
   ArchiveMeta meta;
   meta.interval_seconds = deck.surrogate.interval;
   meta.code_version = TRAMONTANE_VERSION;
@@ -28,23 +38,59 @@ std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, 
   meta.lat = grid.lat;
   meta.cell_area = grid.area;
   meta.on_change = std::move(on_change);
+  if (continued && continued->archived != kNoArchive) {
+    meta.keep_samples = continued->archived;
+    try {
+      return std::make_unique<ArchiveWriter>(*deck.stream.archive, solvers, tiling, meta);
+    } catch (const ArchiveUnreadable& error) {
+      collective_guard(solvers, [&] {
+        if (rank != 0) return;
+        const bool is_there = std::filesystem::exists(*deck.stream.archive);
+        if (is_there) set_aside(*deck.stream.archive);
+        spdlog::warn("the archive can not be continued ({}): a new one begins with sample {}{}", error.what(),
+                     continued->place.number,
+                     is_there ? ", the old one is kept as " + *deck.stream.archive + ".broken" : "");
+      });
+      meta.keep_samples.reset();
+    }
+  }
   return std::make_unique<ArchiveWriter>(*deck.stream.archive, solvers, tiling, meta);
 }
 
 bool SolverSide::run(Summary& summary) {
+  Ledger ledger;
   if (context_.is_root() && stream_)
     spdlog::info("a solver rank holds {} for the stream's queue of {} samples; {} of {} learner rank(s) read them there",
                  bytes_text(stream_->queue_bytes()), deck_.stream.queue, stream_->sharing_learners(),
                  context_.ranks.learners);
-  stream_lessons();
-  if (stream_) end_stream(summary);
+  if (past_) take_up(ledger);
+  if (snapshots_) snapshots_->set_parts({stream_, archive_, &gate_, &watch_});
+  if (!past_ || !past_->snapshot.lessons_done) {
+    if (!stream_lessons()) return leave(summary);
+    if (stream_) ledger = end_stream();
+  }
+  if (stream_ || past_) report_stream(summary, ledger);
   gate_.end_lessons();
+  if (snapshots_) {
+    snapshots_->lessons_are_over({samples_, static_cast<std::int32_t>(lessons_of(deck_).size()), 0}, ledger);
+    // What took long is not to be done twice.
+    if (!(past_ && past_->snapshot.lessons_done) && is_stopped_after_lessons(true)) return leave(summary);
+  }
 
   Forecast forecast(deck_, pair_);
-  bool whole = forecast.run_references(context_.is_root(), [&] { gate_.poll(samples_); });
+  bool whole = forecast.run_references(context_.is_root(), [&] {
+    gate_.poll(samples_);
+    return is_stopped_after_lessons();
+  });
+  if (!whole && is_stopped_after_lessons()) return leave(summary);
   watch_.include(forecast.budget_watch());
-  gate_.await_last(whole, [](std::int64_t step) { spdlog::info("the learner is at step {}", step); });
+  gate_.await_last(
+      whole, [](std::int64_t step) { spdlog::info("the learner is at step {}", step); },
+      [&] { return is_stopped_after_lessons(); });
+  // The last weights are in: they, too, are not to be made twice.
+  if (is_stopped_after_lessons(true)) return leave(summary);
   whole = whole && run_hybrid(forecast);
+  if (!whole && is_stopped_after_lessons()) return leave(summary);
   summary.solver = solver_summary(pair_.fine(), watch_);
   summary.gate = gate_.summary();
   collective_guard(pair_.comm(), [&] {
@@ -56,7 +102,42 @@ bool SolverSide::run(Summary& summary) {
   return true;
 }
 
-void SolverSide::end_stream(Summary& summary) {
+/// Everything stands as it did when the snapshot was taken.
+void SolverSide::take_up(Ledger& ledger) {
+  restore_fine_solver(*past_, deck_, pair_, watch_);
+  GateState gate;
+  collective_guard(pair_.comm(), [&] {
+    if (context_.is_root()) gate = read_gate_parts(past_->path);
+  });
+  gate_.restore(std::move(gate));
+  from_ = past_->snapshot.place;
+  samples_ = from_.number;
+  ledger = past_->snapshot.ledger;
+}
+
+/// Counts and the whole stall are those of the whole run, stalls by cause those of this job.
+void SolverSide::report_stream(Summary& summary, const Ledger& ledger) const {
+  summary.stream = stream_summary(ledger);
+  if (stream_) add_stalls(*summary.stream, *stream_);
+  if (past_) summary.stream->producer_stall_seconds += past_->snapshot.stall_seconds;
+}
+
+/// After a snapshot that was to be the last, which holds all there is. Without a learner there is none, and what is there
+/// must be kept.
+bool SolverSide::leave(Summary& summary) {
+  if (!summary.stream && stream_ && gate_.learner_is_lost())
+    report_stream(summary, end_stream());  // a learner that gave up waits for the stream's end
+  else if (!summary.stream && stream_)
+    report_stream(summary, stream_->totals());
+  summary.solver = solver_summary(pair_.fine(), watch_);
+  summary.gate = gate_.summary();
+  collective_guard(pair_.comm(), [&] {
+    if (context_.is_root() && gate_.learner_is_lost()) gate_.save_models(deck_.output.dir, true);
+  });
+  return false;
+}
+
+Ledger SolverSide::end_stream() {
   Ledger ledger;
   try {
     ledger = stream_->finish();
@@ -66,8 +147,7 @@ void SolverSide::end_stream(Summary& summary) {
   }
   if (context_.is_root()) spdlog::info("stream closed: {}", to_string(ledger));
   if (!ledger.closed()) throw RunError("the stream's ledger does not close: " + to_string(ledger));
-  summary.stream = stream_summary(ledger);
-  add_stalls(*summary.stream, *stream_);
+  return ledger;
 }
 
 void SolverSide::push(const SampleInfo& info, const std::vector<const float*>& payload) {
@@ -85,12 +165,17 @@ void SolverSide::lose_learner(const std::string& why) {
   if (stream_) stream_->abandon();
 }
 
-/// With the version in use; one that can not be run to the end is rolled back, and the forecasts begin again with the
+/// With the version in use; one that can not be run to the end, or that the guard leaves out for the most part, is rolled back, and the forecasts begin again with the
 /// one before, at last with physics alone: scores are those of one version.
 bool SolverSide::run_hybrid(Forecast& forecast) {
   while (HybridCorrection* correction = gate_.correction()) {
     try {
       const bool whole = run_hybrid_forecasts(forecast, *correction, context_.is_root());
+      if (whole && correction->fallback_fraction() > deck_.gate.fallback_limit) {
+        gate_.roll_back(fmt::format("in the hybrid forecasts the guard replaces its correction in {:.0f} % of the cells",
+                                    100 * correction->fallback_fraction()));
+        continue;
+      }
       const double clamped = correction->clamped_fraction();
       if (context_.is_root())
         spdlog::info("hybrid forecasts with version {}: {:.2e} of the corrections met their bounds", gate_.version(), clamped);
@@ -106,9 +191,10 @@ bool SolverSide::run_hybrid(Forecast& forecast) {
   return true;
 }
 
-void SolverSide::stream_lessons() {
+bool SolverSide::stream_lessons() {
   std::vector<const float*> payload;
   TeachHooks hooks;
+  if (snapshots_) hooks.at_boundary = [&](const LessonPlace& place) { return snapshots_->consider(place); };
   hooks.started = [&](int) { watch_.start(pair_.fine()); };
   hooks.sampled = [&](const SampleInfo& info, const CellFields& truth) {
     // Under `block` push() finds a silent learner; the other policies never wait for one.
@@ -130,8 +216,9 @@ void SolverSide::stream_lessons() {
     if (stream_) stream_->progress();
   };
   hooks.finished = [&](int lesson) { report_lesson(lesson); };
-  teach(deck_, pair_, hooks, context_.is_root());
+  if (!teach(deck_, pair_, hooks, context_.is_root(), from_)) return false;
   if (archive_ && !archive_->failed()) archive_->close();
+  return true;
 }
 
 void SolverSide::report_lesson(int lesson) {

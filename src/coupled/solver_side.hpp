@@ -5,6 +5,8 @@
 
 #include "src/archive/archive_writer.hpp"
 #include "src/coupled/gate.hpp"
+#include "src/coupled/run_snapshot_resume.hpp"
+#include "src/coupled/run_snapshot_solver.hpp"
 #include "src/coupled/solver_pair.hpp"
 #include "src/coupled/solver_report.hpp"
 #include "src/output/metrics.hpp"
@@ -13,10 +15,13 @@
 
 namespace tramontane {
 
-/// The archive that stream.archive asks for; nothing when it is none. Collective over the solvers. Throws InputError.
+/// The archive that stream.archive asks for; nothing when it is none. Of a run that goes on from a snapshot: the one that
+/// is there, behind the snapshot's samples; nothing when it was complete then, or had failed; one that can not be read
+/// any more is set aside and a new one begun, which is said. Collective over the solvers. Throws InputError.
 /// @param on_change see ArchiveMeta
 std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, const Tiling& tiling,
-                                            std::function<void(ArchiveChange, std::int64_t)> on_change = {});
+                                            std::function<void(ArchiveChange, std::int64_t)> on_change = {},
+                                            const RunSnapshot* continued = nullptr);
 
 /// What the solver ranks do, in order: stream lessons while the gate takes in weights, run reference forecasts while the
 /// learner trains on, take its last weights, run the hybrid with the version in use, score. Fills in the solver's, the
@@ -35,15 +40,26 @@ class SolverSide {
         metrics_(metrics),
         gate_(context.deck, pair, source, metrics) {}
 
+  /// Both or none may be null: takes snapshots, and goes on from one.
+  void set_snapshots(SolverSnapshots* snapshots, const RunPast* past) {
+    snapshots_ = snapshots;
+    past_ = past;
+  }
+
   /// Returns false when a signal ended it early: then there are no forecasts.
   bool run(Summary& summary);
   /// Samples taught.
   std::int64_t samples() const { return samples_; }
 
  private:
-  void stream_lessons();
+  /// Returns false when a signal ended them and a snapshot was taken.
+  bool stream_lessons();
+  bool is_stopped_after_lessons(bool always = false) { return snapshots_ && snapshots_->consider(always); }
+  bool leave(Summary& summary);
+  void take_up(Ledger& ledger);
+  void report_stream(Summary& summary, const Ledger& ledger) const;
   void push(const SampleInfo& info, const std::vector<const float*>& payload);
-  void end_stream(Summary& summary);
+  Ledger end_stream();
   void lose_learner(const std::string& why);
   void report_lesson(int lesson);
   bool run_hybrid(Forecast& forecast);
@@ -59,6 +75,9 @@ class SolverSide {
   Gate gate_;
   BudgetWatch watch_;
   std::int64_t samples_ = 0;  ///< taught so far
+  SolverSnapshots* snapshots_ = nullptr;
+  const RunPast* past_ = nullptr;
+  LessonPlace from_;
 };
 
 }  // namespace tramontane

@@ -6,13 +6,17 @@
 
 namespace tramontane {
 
-StreamOptions stream_options(const Deck& deck) {
+StreamOptions stream_options(const Deck& deck, const RunSnapshot* continued) {
   StreamOptions options;
   options.queue = deck.stream.queue;
   options.credits = std::min(options.credits, options.queue);
   options.when_full = deck.stream.when_full;
   options.deadline_seconds = deck.stream.deadline;
   options.run_id = run_id(deck);
+  if (continued) {
+    options.first_sample = continued->place.number;
+    options.carried = continued->ledger;
+  }
   return options;
 }
 

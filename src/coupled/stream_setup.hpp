@@ -1,6 +1,7 @@
 /// The stream of a coupled run, as its deck asks for it.
 #pragma once
 
+#include "src/checkpoint/run_snapshot.hpp"
 #include "src/deck/layout.hpp"
 #include "src/output/summary.hpp"
 #include "src/stream/stream_producer.hpp"
@@ -8,7 +9,8 @@
 namespace tramontane {
 
 /// Queue, policy, deadline and run id; the same on both sides.
-StreamOptions stream_options(const Deck& deck);
+/// @param continued the snapshot that the run goes on from; null: it starts anew
+StreamOptions stream_options(const Deck& deck, const RunSnapshot* continued = nullptr);
 
 /// World ranks by role.
 StreamRoles stream_roles(const RankLayout& layout);

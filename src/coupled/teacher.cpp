@@ -1,6 +1,7 @@
 #include "src/coupled/teacher.hpp"
 
 #include <cmath>
+#include <utility>
 
 #include "kernels/wait_scope.hpp"
 #include "src/program/progress.hpp"
@@ -52,18 +53,23 @@ std::vector<std::vector<float>> surrogate_inputs(const CellFields& coarse, const
           to_float(orography)};
 }
 
-void teach(const Deck& deck, SolverPair& solvers, const TeachHooks& hooks, bool show_progress) {
+bool teach(const Deck& deck, SolverPair& solvers, const TeachHooks& hooks, bool show_progress,
+           const LessonPlace& from) {
   const std::vector<Lesson> lessons = lessons_of(deck);
   const int samples = samples_per_lesson(deck);
   const double interval = deck.surrogate.interval, every = deck.stream.every;
   Progress progress("teaching", static_cast<double>(lessons.size()) * samples, "samples",
                     show_progress && rank_in(solvers.comm()) == 0);
-  std::int64_t number = 0;
-  for (std::size_t lesson = 0; lesson < lessons.size(); ++lesson) {
-    solvers.start(lessons[lesson].month);
-    hooks.started(static_cast<int>(lesson));
+  std::int64_t number = from.number;
+  int first = from.sample;
+  for (std::size_t lesson = from.lesson; lesson < lessons.size(); ++lesson) {
+    if (first == 0) {
+      solvers.start(lessons[lesson].month);
+      hooks.started(static_cast<int>(lesson));
+    }
     bool stop = false;
-    for (int k = 0; k < samples && !stop; ++k) {
+    for (int k = std::exchange(first, 0); k < samples && !stop; ++k) {
+      if (hooks.at_boundary && hooks.at_boundary({number, static_cast<std::int32_t>(lesson), k})) return false;
       const double time = solvers.fine().time();
       solvers.restart_coarse();
       SampleTiles sample;
@@ -82,13 +88,14 @@ void teach(const Deck& deck, SolverPair& solvers, const TeachHooks& hooks, bool 
       sign_of_life("lesson-sample", number);
       hooks.between();
       progress.update(static_cast<double>(number), lessons[lesson].month.text());
-      stop = stop_requested(solvers.comm());
+      stop = !hooks.at_boundary && stop_requested(solvers.comm());
       if (every > interval && k + 1 < samples && !stop) solvers.fine().advance(every - interval);
       hooks.between();
     }
     hooks.finished(static_cast<int>(lesson));
-    if (stop) return;
+    if (stop) return true;
   }
+  return true;
 }
 
 }  // namespace tramontane

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "kernels/sample.hpp"
+#include "src/checkpoint/run_snapshot.hpp"
 #include "src/coupled/solver_pair.hpp"
 
 namespace tramontane {
@@ -29,6 +30,8 @@ struct SampleTiles {
 
 /// What the caller does while lessons run.
 struct TeachHooks {
+  /// Before a sample, with its place: whether to leave here. None: a signal ends the lessons after the sample at hand.
+  std::function<bool(const LessonPlace&)> at_boundary;
   std::function<void(int lesson)> started;          ///< the solvers are at the lesson's start
   /// The coarse-grained fine state at a sample's time, before its target is made; none: nobody looks.
   std::function<void(const SampleInfo&, const CellFields& truth)> sampled;
@@ -40,7 +43,10 @@ struct TeachHooks {
 /// Runs every lesson: from each sampled time, the coarse solver runs one interval from the coarse-grained fine state;
 /// the target is what brings it to the coarse-grained fine state at the interval's end, per second. Collective over the
 /// solver ranks. Ends after the sample at hand when a signal asks for it.
-void teach(const Deck& deck, SolverPair& solvers, const TeachHooks& hooks, bool show_progress);
+/// @param from where to begin; within a lesson the fine solver must stand at that sample's time
+/// Returns whether all lessons ran, or a signal ended them: false only where hooks.at_boundary said so.
+bool teach(const Deck& deck, SolverPair& solvers, const TeachHooks& hooks, bool show_progress,
+           const LessonPlace& from = {});
 
 /// The sample's input variables from the coarse fields and orography, as floats.
 std::vector<std::vector<float>> surrogate_inputs(const CellFields& coarse, const std::vector<double>& orography);

@@ -89,6 +89,15 @@ std::vector<Month> Deck::teach_months() const {
   return teach.months.empty() ? std::vector<Month>{initial.month} : teach.months;
 }
 
+std::optional<double> Deck::checkpoint_every() const {
+  if (!checkpoint.every) return surrogate.kind == SurrogateKind::none ? std::optional<double>(86400) : std::nullopt;
+  return *checkpoint.every > 0 ? checkpoint.every : std::nullopt;
+}
+
+bool Deck::takes_snapshots() const {
+  return checkpoint_every() || checkpoint.minutes || checkpoint.resume != "none";
+}
+
 Deck parse_deck(const std::string& text, const std::string& file, const std::vector<std::string>& overrides) {
   Deck deck;
   deck.file = file;

@@ -164,8 +164,8 @@ struct ForecastDeck {
   int members = 1;
 };
 struct CheckpointDeck {
-  std::optional<double> every = 86400;  ///< s; empty: none by model time
-  std::optional<double> minutes;        ///< of wall clock; empty: none by wall clock
+  std::optional<double> every;    ///< s; 0: none by model time; empty: auto (see Deck::checkpoint_every)
+  std::optional<double> minutes;  ///< of wall clock; empty: none by wall clock
   int keep = 2;
   std::string resume = "none";  ///< none, auto or a path
 };
@@ -205,6 +205,11 @@ struct Deck {
   std::string where(const std::string& key) const;
   /// The start months that the coupled run teaches from: teach.months, or initial.month when that is empty.
   std::vector<Month> teach_months() const;
+  /// Model time between checkpoints, s: checkpoint.every, where auto is a day for a solver-only run and none for a
+  /// coupled one; empty for none.
+  std::optional<double> checkpoint_every() const;
+  /// Whether a coupled run takes snapshots: some key of `checkpoint` asks for it.
+  bool takes_snapshots() const;
 };
 
 /// Names as decks write them, for reports and file attributes.

@@ -13,6 +13,26 @@ namespace {
     return deck.member;      \
   }
 
+/// checkpoint.every: a length of time, or one of two words.
+Key checkpoint_every() {
+  Key key = duration("checkpoint.every", above(0), [](Deck& deck) -> auto& { return *deck.checkpoint.every; },
+                     "model time between checkpoints; auto: 1d for a solver-only run, none for a coupled one");
+  const auto set = [plain = key.set](Deck& deck, const YAML::Node& node) {
+    const auto before = deck.checkpoint.every;
+    const std::string word = node.IsScalar() ? node.Scalar() : "";
+    deck.checkpoint.every = 0;
+    if (word == "auto") deck.checkpoint.every.reset();
+    if (word == "auto" || word == "none" || plain(deck, node)) return true;
+    deck.checkpoint.every = before;
+    return false;
+  };
+  const auto get = [plain = key.get](const Deck& deck) {
+    const auto& every = deck.checkpoint.every;
+    return !every ? std::string("auto") : *every == 0 ? std::string("none") : plain(deck);
+  };
+  return {key.name, key.unit, key.description, "auto, none or " + key.expects, set, get};
+}
+
 std::vector<Key> make_keys() {
   const std::string months = "a list of months YYYY-MM";
   return {
@@ -205,21 +225,17 @@ std::vector<Key> make_keys() {
       value("output.plots", "true or false", AT(output.plots), "make plots and report.html at the end"),
       value("output.onnx", "true or false", AT(output.onnx), "write the trained model as ONNX, too, beside learner.model"),
 
-      or_none(
-          [](auto at) {
-            return duration("checkpoint.every", above(0), at, "model time between checkpoints of a solver-only run");
-          },
-          AT(checkpoint.every)),
+      checkpoint_every(),
       or_none(
           [](auto at) {
             return number("checkpoint.minutes", "min", above(0), at,
-                          "wall clock between checkpoints of a solver-only run");
+                          "wall clock between checkpoints of a solver-only run or snapshots of a coupled one");
           },
           AT(checkpoint.minutes)),
       number("checkpoint.keep", "files", at_least(1), AT(checkpoint.keep),
-             "checkpoints kept in output.dir/checkpoints; older ones are removed"),
+             "checkpoints (snapshots) kept in output.dir/checkpoints (snapshots); older ones are removed"),
       value("checkpoint.resume", "none, auto or a path", AT(checkpoint.resume),
-            "continue a solver-only run: auto takes the newest checkpoint of output.dir, if there is one"),
+            "continue a run: auto takes the newest checkpoint or snapshot of output.dir, if there is one"),
   };
 }
 

@@ -101,6 +101,13 @@ Json gate_json(const GateSummary& s) {
           {"seconds", s.seconds}};
 }
 
+Json snapshots_json(const SnapshotSummary& s) {
+  Json out = {{"taken", s.taken}, {"seconds", s.seconds}, {"last", s.last}, {"restarts", Json::array()}};
+  for (const SnapshotSummary::Restart& r : s.restarts)
+    out["restarts"].push_back({{"snapshot", r.snapshot}, {"sample", r.sample}, {"step", r.step}});
+  return out;
+}
+
 Json forecast_json(const ForecastSummary& s) {
   return {{"lead_hours", s.lead_hours},
           {"starts", s.start_months.size()},
@@ -135,6 +142,7 @@ Json to_json(const Summary& summary) {
     if (!summary.gate->learner_lost.empty()) json["learner"]["why_lost"] = summary.gate->learner_lost;
   }
   if (summary.forecast) json["forecast"] = forecast_json(*summary.forecast);
+  if (summary.snapshots) json["snapshots"] = snapshots_json(*summary.snapshots);
   if (summary.exchange) json["exchange"] = exchange_json(*summary.exchange);
   json["energy"] = {{"joules", optional_number(summary.energy.joules)}, {"source", summary.energy.source}};
   return json;

@@ -95,6 +95,17 @@ struct GateSummary {
   std::string learner_lost;                                          ///< why the learner was lost; "": it was not
 };
 
+/// Snapshots of a coupled run.
+struct SnapshotSummary {
+  std::int64_t taken = 0;  ///< by this job
+  double seconds = 0;      ///< wall clock that the solver ranks spent on them in this job
+  std::string last;        ///< path; "" when there is none
+  struct Restart {
+    std::int64_t snapshot = 0, sample = 0, step = 0;
+  };
+  std::vector<Restart> restarts;  ///< of the whole run: from which snapshot, sample and training step
+};
+
 /// Scores by field, then by system, one value a lead time.
 using Scores = std::map<std::string, std::map<std::string, std::vector<double>>>;
 
@@ -121,6 +132,7 @@ struct Summary {
   std::optional<LearnerSummary> learner;
   std::optional<GateSummary> gate;
   std::optional<ForecastSummary> forecast;
+  std::optional<SnapshotSummary> snapshots;
   std::optional<ExchangeSummary> exchange;
   EnergySummary energy;
 };

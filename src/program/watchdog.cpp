@@ -11,6 +11,7 @@
 #include <condition_variable>
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -295,6 +296,11 @@ class Watchdog::Implementation {
       }
       asked = silent;
     }
+    for (int rank = 0; rank < ranks; ++rank)
+      if (places[static_cast<std::size_t>(rank)].answers)
+        heard_[rank] = Clock::now();
+      else if (heard_.count(rank))
+        places[static_cast<std::size_t>(rank)].heard_age = seconds_since(heard_[rank]);
     for (const int rank : asked) look_after(now, rank, refused[static_cast<std::size_t>(rank)], places);
     return places;
   }
@@ -418,6 +424,7 @@ class Watchdog::Implementation {
   std::atomic<bool> stop_{false}, is_saving_{false};
   std::atomic<double> leave_at_{0};  // s after start_
   std::optional<Clock::time_point> reminded_;
+  std::map<int, Clock::time_point> heard_;  // when a rank last answered this one, the watching thread's
 
   std::mutex saved_mutex_;
   bool has_saved_ = false;

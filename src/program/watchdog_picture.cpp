@@ -136,7 +136,7 @@ HangVerdict judge(const std::vector<RankPlace>& places, double deadline, const s
   for (const int rank : reached) {
     const RankPlace& place = places[static_cast<std::size_t>(rank)];
     if (!place.answers)
-      silent.push_back(rank);
+      (place.heard_age > deadline ? silent : moving).push_back(rank);  // a node may be busy with itself for a while
     else if (place.waits.empty() && place.quiet > deadline)
       busy.push_back(rank);
     else if (place.quiet <= place.limit(deadline))

@@ -1,6 +1,7 @@
 /// Where every rank of a job is, and whether the job gets on. No communication here.
 #pragma once
 
+#include <limits>
 #include <nlohmann/json_fwd.hpp>
 #include <set>
 #include <string>
@@ -23,6 +24,7 @@ struct RankPlace {
     double own_limit = 0;  ///< see WaitScope
   };
   bool answers = false;
+  double heard_age = std::numeric_limits<double>::infinity();  ///< s, of a silent rank: since its last answer
   std::string found;        ///< of a silent rank: what else is known, "its process is stopped"
   std::vector<Wait> waits;  ///< outermost first
   std::string did;
@@ -51,8 +53,9 @@ struct HangVerdict {
   std::string why;            ///< one clause
 };
 /// Judges a job in which a rank has waited past its limit. It hangs when, among the ranks that overdue ones wait for,
-/// directly or through others, one does not answer, or one computes without a sign of life for `deadline`, or none has
-/// moved within its limit. Otherwise somebody works and is waited for: that is no hang, however long it takes.
+/// directly or through others, one has not answered for `deadline`, or one computes without a sign of life for
+/// `deadline`, or none has moved within its limit. Otherwise somebody works and is waited for: that is no hang, however
+/// long it takes.
 /// @param contained ranks whose loss the run copes with: their own alarms, and silence of theirs, do not count
 HangVerdict judge(const std::vector<RankPlace>& places, double deadline, const std::set<int>& contained = {});
 

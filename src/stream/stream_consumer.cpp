@@ -248,14 +248,15 @@ std::optional<Sample> StreamConsumer::wait(std::optional<double> deadline_second
   return sample;
 }
 
-bool StreamConsumer::wait(Sample& into, std::optional<double> deadline_seconds) {
+bool StreamConsumer::wait(Sample& into, std::optional<double> deadline_seconds,
+                          const std::function<bool()>& give_up) {
   const auto start = Clock::now();
   const double deadline = deadline_seconds.value_or(options_.deadline_seconds);
   const WaitScope wait("frames of the solver ranks", link_.comm(), WaitScope::kAll, deadline);
   Backoff backoff;
   while (true) {
     if (poll(into)) return true;
-    if (finished_) return false;
+    if (finished_ || (give_up && give_up())) return false;
     if (seconds_since(start) > deadline) {
       idle_seconds_ += seconds_since(start);
       link_.throw_late(missing(), start);

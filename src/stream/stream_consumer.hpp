@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -31,7 +32,8 @@ class StreamConsumer {
   /// The next sample, or nothing when the stream has ended. Throws RunError, naming the solver ranks whose frames are
   /// missing, when neither comes within the deadline (by default that of the options).
   std::optional<Sample> wait(std::optional<double> deadline_seconds = {});
-  bool wait(Sample& into, std::optional<double> deadline_seconds = {});
+  /// @param give_up asked again and again; when it says yes, the wait ends with false
+  bool wait(Sample& into, std::optional<double> deadline_seconds = {}, const std::function<bool()>& give_up = {});
   /// Whether the solver ranks have ended the stream and every sample has been taken.
   bool finished() const { return finished_; }
 

@@ -169,7 +169,7 @@ TEST_F(ParallelCheckpointStore, IsDueByModelTimeAndByClock) {
   EXPECT_TRUE(later.is_due(4000));
 
   EXPECT_FALSE(store.is_due_by_clock());
-  deck.checkpoint.every.reset();
+  deck.checkpoint.every = 0;  // none
   EXPECT_FALSE(store.is_due(1e9));
   deck.checkpoint.minutes = 1e-9;
   EXPECT_EQ(store.is_due_by_clock(), rank_of() == 0);

@@ -161,8 +161,11 @@ TEST(Gate, AVersionThatTurnsBadBesideTheLessonsIsRolledBackForGood) {
     EXPECT_EQ(bad["in_use"], 0);
     EXPECT_LT(bad["sample"], kSamples);
     EXPECT_EQ(run.summary["gate"]["rollbacks"], run.rollbacks.size());
-    for (const json& line : run.promotions)
-      if (line["sample"] >= bad["sample"] && line["version"] > bad["version"]) EXPECT_NE(line["in_use"], bad["version"]);
+    for (const json& line : run.promotions) {
+      if (line["sample"] >= bad["sample"] && line["version"] > bad["version"]) {
+        EXPECT_NE(line["in_use"], bad["version"]);
+      }
+    }
     return;
   }
 }

@@ -25,12 +25,14 @@ class RolloutTraining : public ::testing::Test {
 
   /// Thirty steps on single intervals, then two stages of eight steps of rollouts.
   Job train(const std::string& folder, int ranks = 1, const std::string& settings = "") const {
+    constexpr int limit_seconds = 300;  // checkpoints at every step take their time on a busy disk
     return run_job(scratch_, folder + "-" + std::to_string(++jobs_), ranks,
                    "train " + small_run().deck + " --set learner.archives=" + small_run().archive +
                        " --set learner.order=shuffled --set learner.steps=30 --set learner.batch=6"
                        " --set learner.rollout=[2,3] --set learner.rollout_steps=8 --set learner.validate_every=4"
                        " --set output.dir=" +
-                       (scratch_ / folder) + settings);
+                       (scratch_ / folder) + settings,
+                   limit_seconds);
   }
   Model model(const std::string& folder, const std::string& name = "model.h5") const {
     return Model::load(scratch_ / (folder + "/" + name));
@@ -116,11 +118,11 @@ TEST_F(RolloutTraining, SameBitsOnAnyNumberOfRanks) {
 
 TEST_F(RolloutTraining, GoesOnFromTheMidstOfAStage) {
   ASSERT_EQ(train("whole").code, 0);
-  const std::string resume = " --set learner.resume=auto --set learner.checkpoint_minutes=1e-5 --set checkpoint.keep=99";
-  ASSERT_EQ(train("part", 1, resume).code, 0);
-  // What a kill after each of these steps would have left: before, at and after the beginning, within and between stages.
+  const std::string resume = " --set learner.resume=auto";
+  ASSERT_EQ(train("part", 1, resume + " --set learner.checkpoint_minutes=1e-5 --set checkpoint.keep=99").code, 0);
+  // What a kill after each of these steps would have left: at and after the beginning, between and within stages.
   const auto all = list_training_checkpoints(scratch_ / "part/training-checkpoints");
-  for (const int step : {29, 30, 31, 38, 45}) {
+  for (const int step : {30, 31, 38, 45}) {
     SCOPED_TRACE(step);
     const std::string folder = fmt::format("from-{}", step);
     fs::create_directories(scratch_ / (folder + "/training-checkpoints"));

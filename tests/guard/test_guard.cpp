@@ -120,6 +120,19 @@ TEST(Guard, TripsOnForeignFlowAndOnForeignOutputs) {
   const Judged shouting = guard.judge(loud);
   EXPECT_GT(std::count(shouting.weights.begin(), shouting.weights.end(), 0.0f), 0.9 * cells());
   EXPECT_EQ(shouting.report.input, 0);
+  // Too loud everywhere, though nowhere beyond the threshold of a window: a spoilt network.
+  Sample raised = smooth_flow(100);
+  const GuardGrid grid(positions());
+  for (int cell = 0; cell < cells(); ++cell) {
+    const double first = testing::distribution().target_square[cell],
+                 vector = testing::distribution().target_square[cells() + cell];
+    raised.target[cell] = static_cast<float>(1.75 * std::sqrt(first));
+    for (int c = 0; c < 3; ++c)
+      raised.target[(1 + c) * cells() + cell] = static_cast<float>(
+          1.75 * std::sqrt(vector) * grid.geometry[static_cast<std::size_t>(cell) * kGuardGeometry + 15 + c]);
+  }
+  const Judged faded = guard.judge(raised);
+  for (float weight : faded.weights) EXPECT_NEAR(weight, 0.5, 1e-4);  // half-way from 1.5 to 2, in single precision
 }
 
 TEST(Guard, LooksAcrossPanelEdgesAndTapersThere) {

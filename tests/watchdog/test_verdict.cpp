@@ -46,6 +46,15 @@ TEST(Verdict, SilentRankIsTheCulprit) {
   EXPECT_EQ(verdict.why, "rank 1 does not answer");
 }
 
+// It answered a while ago: its node may only be busy.
+TEST(Verdict, SilenceCountsFromTheLastAnswer) {
+  RankPlace quiet = silent();
+  quiet.heard_age = 20;
+  EXPECT_FALSE(judge({waiting(5000, {1}), quiet}, kDeadline).ends);
+  quiet.heard_age = 301;
+  EXPECT_TRUE(judge({waiting(5000, {1}), quiet}, kDeadline).ends);
+}
+
 // 2 waits for 1, and 1 for 0, which computes.
 TEST(Verdict, FollowsWaitsToWhoDoesNotCome) {
   const std::vector<RankPlace> places = {computing(400), waiting(350, {0}), waiting(350, {1}, "MPI_Recv")};
