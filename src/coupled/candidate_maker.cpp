@@ -60,9 +60,9 @@ void CandidateMaker::offer(Model model, bool is_last) {
     model.make_self_test();
   }
   std::vector<std::byte> bytes = model.to_bytes();
-  if (fault == Fault::corrupt) bytes[bytes.size() / 2] ^= std::byte{1};
   emergency_->keep(std::make_shared<const std::vector<std::byte>>(bytes),
                    fmt::format("the weights of step {}", model.training_step));
+  if (fault == Fault::corrupt) bytes[bytes.size() / 2] ^= std::byte{1};
   has_offered_last_ = is_last;
   unanswered_.emplace_back(facts.version, bytes);
   sink_->publish(std::move(bytes));

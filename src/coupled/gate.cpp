@@ -96,6 +96,7 @@ void Gate::see(const SampleInfo& info, const CellFields& truth) {
                              {"coarse_error", report->coarse_error},
                              {"ratio", report->bad.empty() || report->error > 0 ? nlohmann::ordered_json(report->ratio())
                                                                                 : nlohmann::ordered_json(nullptr)},
+                             {"fallback_fraction", report->fallback_fraction},
                              {"bad", report->bad}});
   if (!report->bad.empty()) roll_back("beside the lessons " + report->bad);
 }
@@ -185,11 +186,11 @@ void Gate::end_lessons() {
 void Gate::await_last(bool judge_them, const std::function<void(std::int64_t)>& on_beat,
                       const std::function<bool()>& between) {
   double told = MPI_Wtime();
-  // The first rank's source ends this wait itself, perhaps after hours; the others wait for the first.
-  const WaitScope wait("the learner's last weights", MPI_COMM_NULL, WaitScope::kAll, is_root() ? WaitScope::kOutside : 0);
   while (!is_done_) {
     // The first rank looks often, the others hear of it once a second or when there is something.
     const double slice = MPI_Wtime();
+    std::optional<WaitScope> wait;
+    if (is_root()) wait.emplace("the learner's last weights", MPI_COMM_NULL, WaitScope::kAll, WaitScope::kOutside);
     while (is_root() && MPI_Wtime() - slice < 1.0 && !held_) {
       if (auto candidate = source_->poll()) {
         held_ = std::move(candidate);
@@ -199,6 +200,7 @@ void Gate::await_last(bool judge_them, const std::function<void(std::int64_t)>& 
       if (learner.is_lost || learner.is_done) break;
       std::this_thread::sleep_for(std::chrono::milliseconds(2));  // the learner may share this core
     }
+    wait.reset();
     if (is_root() && MPI_Wtime() - told > kTellSeconds) {
       told = MPI_Wtime();
       on_beat(source_->learner().step);
@@ -315,8 +317,12 @@ Gate::Finding Gate::weigh(Version& candidate) {
 std::string Gate::shadow(Version& version) {
   for (int k = static_cast<int>(version.scores.size()); k < cases_.size(); ++k) {
     const ShadowCases::Outcome outcome = cases_.run(k, *version.correction);
-    version.scores.push_back(outcome.trouble.empty() ? outcome.score : HUGE_VAL);
-    if (!outcome.trouble.empty()) return outcome.trouble;
+    const double fallback = version.correction->fallback_fraction();
+    const std::string trouble = outcome.trouble.empty() && fallback > deck_.gate.fallback_limit
+                                    ? fmt::format("the guard replaces its correction in {:.0f} % of the cells", 100 * fallback)
+                                    : outcome.trouble;
+    version.scores.push_back(trouble.empty() ? outcome.score : HUGE_VAL);
+    if (!trouble.empty()) return trouble;
   }
   return "";
 }

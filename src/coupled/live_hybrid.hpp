@@ -18,7 +18,7 @@ class LiveHybrid {
   struct Report {
     double lead_hours = 0;
     double error = 0, coarse_error = 0;  ///< root of the error energy, m3/2 s-1
-    double fallback_fraction = 0;        ///< of cells, since the version's beginning
+    double fallback_fraction = 0;        ///< of cells in which the guard replaced the last correction
     std::string bad;                     ///< "", or why the weights count as bad
     double ratio() const { return coarse_error > 0 ? error / coarse_error : 1; }
   };

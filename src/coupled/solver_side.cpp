@@ -165,12 +165,17 @@ void SolverSide::lose_learner(const std::string& why) {
   if (stream_) stream_->abandon();
 }
 
-/// With the version in use; one that can not be run to the end is rolled back, and the forecasts begin again with the
+/// With the version in use; one that can not be run to the end, or that the guard leaves out for the most part, is rolled back, and the forecasts begin again with the
 /// one before, at last with physics alone: scores are those of one version.
 bool SolverSide::run_hybrid(Forecast& forecast) {
   while (HybridCorrection* correction = gate_.correction()) {
     try {
       const bool whole = run_hybrid_forecasts(forecast, *correction, context_.is_root());
+      if (whole && correction->fallback_fraction() > deck_.gate.fallback_limit) {
+        gate_.roll_back(fmt::format("in the hybrid forecasts the guard replaces its correction in {:.0f} % of the cells",
+                                    100 * correction->fallback_fraction()));
+        continue;
+      }
       const double clamped = correction->clamped_fraction();
       if (context_.is_root())
         spdlog::info("hybrid forecasts with version {}: {:.2e} of the corrections met their bounds", gate_.version(), clamped);
