@@ -9,6 +9,7 @@
 
 #include "job.hpp"
 #include "ml/model.hpp"
+#include "src/archive/archive_format.hpp"
 #include "src/checkpoint/training_store.hpp"
 #include "src/hdf5_handles.hpp"
 
@@ -203,18 +204,18 @@ TEST_F(RolloutTraining, RefusesWhatItCannotDo) {
   EXPECT_NE(run.err.find("learner.rollout = [2] needs whole trajectories"), std::string::npos) << run.err;
 }
 
-/// Copies the archive and changes it; samples' checksums guard neither attributes nor what is not read.
-std::string changed_archive(const std::string& path, const std::function<void(hid_t)>& change) {
+/// A copy of the archive as earlier versions wrote them: without a seal, and silent about the coarse solver.
+std::string earlier_archive(const std::string& path) {
   fs::copy(small_run().archive, path);
   const auto lock = hdf5::library_lock();
   const hdf5::Handle file = hdf5::open_file(path, H5F_ACC_RDWR);
-  change(file);
+  for (const char* name : {"physics", "format_version"}) hdf5::check(H5Adelete(file, name), "cannot delete");
+  hdf5::write_attribute(file, "format_version", kArchiveUnsealed);
   return path;
 }
 
 TEST_F(RolloutTraining, RefusesAnArchiveOfAnotherSolverThatDoesNotSaySo) {
-  const std::string silent = changed_archive(
-      scratch_ / "silent.h5", [](hid_t file) { hdf5::check(H5Adelete(file, "physics"), "cannot delete"); });
+  const std::string silent = earlier_archive(scratch_ / "silent.h5");
   expect_refused(" --set learner.archives=" + silent + " --set physics.reconstruction=7",
                  {silent, "does not give its targets again", "learner.rollout to []"});
   const Job good = train("silent", 1, " --set learner.archives=" + silent);
@@ -234,6 +235,7 @@ TEST_F(RolloutTraining, RefusesAModelOfAnotherGrid) {
   const std::string path = scratch_ / "c24.h5";
   Model model = Model::load(small_run().folder + "/model.h5");
   model.network.n = 24;
+  model.distribution = {};  // that of C12
   model.make_self_test();
   model.save(path);
   expect_refused(" --set learner.steps=0 --from " + path, {path, "C24", "C12"});
