@@ -53,7 +53,7 @@ def arguments():
 
 
 def measure(suite, options, parts):
-    bandwidth, slowdown, soaks = [], None, []
+    bandwidth, slowdowns, soaks = [], [], []
     if "bandwidth" in parts:
         for n in options.grids:
             lines = suite.program_lines(f"bandwidth-c{n}", "bench_stream",
@@ -61,16 +61,18 @@ def measure(suite, options, parts):
                                          suite.output.resolve()], 2, 1 + options.rounds * 1.0)
             bandwidth += lines or []
     if "slowdown" in parts:
-        lines = suite.program_lines("slowdown", "bench_stream", ["slowdown", "--rounds", options.rounds, "--deck",
-                                                                 options.deck], 2, 10 * options.rounds)
-        slowdown = lines[0] if lines else None
+        for policy in ("drop_oldest", "block"):
+            lines = suite.program_lines(f"slowdown-{policy}", "bench_stream",
+                                        ["slowdown", "--rounds", options.rounds, "--deck", options.deck, "--policy",
+                                         policy], 2, 4 * options.rounds)
+            slowdowns += lines or []
     if "soak" in parts:
         for policy in ("drop_oldest", "block"):
             lines = suite.program_lines(f"soak-{policy}", "bench_stream",
                                         ["soak", "--n", 48, "--frames", options.frames, "--policy", policy], 2,
                                         0.004 * options.frames)
             soaks += lines or []
-    return {"bandwidth": bandwidth, "slowdown": slowdown, "soak": soaks}
+    return {"bandwidth": bandwidth, "slowdown": slowdowns, "soak": soaks}
 
 
 def growth(soak, side):
@@ -89,9 +91,12 @@ def claims(result):
             share = row["ways"]["stream_shared"]["of_mpi_send"]
             add(f"Frames of {row['frame_bytes'] / 1e6:.2f} MB (C{row['n']}): bandwidth over that of MPI_Send", "≥ 0.9",
                 share, share >= 0.9)
-    if result["slowdown"]:
-        value = result["slowdown"]["slowdown_wall"]
-        add("Solver's slow-down by streaming, learner on its own core (wall)", "< 0.05", value, value < 0.05)
+    for slowdown in result["slowdown"]:
+        # Under block a solver that is faster than its learner waits for it, whatever the stream costs.
+        if slowdown["policy"] != "block":
+            value = slowdown["slowdown_wall"]
+            add(f"Solver's slow-down by streaming, {slowdown['policy']}, learner on its own core (wall)", "< 0.05", value,
+                value < 0.05)
     for soak in result["soak"]:
         name = f"Soak of {soak['produced']} frames, {soak['policy']}"
         add(f"{name}: ledger closed, nothing in flight or rejected", "yes",
@@ -111,9 +116,10 @@ def tables(result):
         out.append(("Processor seconds of both ranks a GB", ["grid"] + list(WAYS.values()),
                     [[f"C{r['n']}"] + [r["ways"][w]["processor_seconds_per_gb"] for w in WAYS]
                      for r in result["bandwidth"]]))
-    if result["slowdown"]:
-        s = result["slowdown"]
-        out.append((f"Teaching C{s['n']} to C{s['coarse_n']}, {s['samples']} samples", ["", "wall s", "processor s"],
+    for s in result["slowdown"]:
+        out.append((f"Teaching C{s['n']} to C{s['coarse_n']}, {s['samples']} samples, {s['policy']}: "
+                    f"{100 * s['slowdown_wall']:.1f} % slower with the stream; waited for room {s['room_seconds']:.2f} s in "
+                    f"{s['rounds']} turns", ["", "wall s", "processor s"],
                     [[{"alone": "learner asleep", "training": "learner trains, no stream",
                        "streaming": "learner trains, stream"}[name], c["wall_seconds"], c["processor_seconds"]]
                      for name, c in s["cases"].items()]))

@@ -87,7 +87,7 @@ LearnerSummary learn_from_stream(const CommandContext& context, MPI_Comm learner
   maker.offer_last(std::move(outcome.model));
   if (snapshots) {
     // The solver ranks run forecasts, which may be long.
-    const WaitScope wait("the solver ranks to end the run", MPI_COMM_NULL, WaitScope::kAll, WaitScope::kOutside);
+    const WaitScope wait("the solver ranks to end the run", context.world, 0);
     while (serve() && !snapshots->is_over()) std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
   handover.set_meanwhile({});

@@ -121,7 +121,7 @@ void ModelHandover::give_up(const std::string& why) {
 
 void ModelHandover::await_end() {
   send(0, kLeaveTag, {});
-  const WaitScope wait("the end of the run", comm_, 0, WaitScope::kOutside);
+  const WaitScope wait("the end of the run", comm_, 0);
   for (int found = 0; !found;) {
     clear_sent();
     MPI_Iprobe(0, kEndTag, comm_, &found, MPI_STATUS_IGNORE);

@@ -185,6 +185,7 @@ void LearnerSnapshots::write(const std::string& folder, ReservoirBatches& batche
     state.reservoir.training = state.reservoir.validation = state.waiting = {};
     state.reservoir.uses.clear();
     state.reservoir.order.clear();
+    state.reservoir.evicted = state.reservoir.accepted;  // they are let go
   }
   ordered_json out;
   for_each_count(state, [&](const char* name, const auto& value) { out[name] = value; });

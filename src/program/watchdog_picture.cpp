@@ -112,8 +112,16 @@ HangVerdict judge(const std::vector<RankPlace>& places, double deadline, const s
   std::set<int> overdue, reached;
   std::vector<int> next;
   std::map<int, int> blamed;  // by how many ranks it is waited for that are not in the same wait
+  const auto waits_for_a_silent_one = [&](int rank) {
+    const std::vector<int> others = places[static_cast<std::size_t>(rank)].waits_for(rank, ranks);
+    return std::any_of(others.begin(), others.end(), [&](int other) {
+      return counts(other) && !places[static_cast<std::size_t>(other)].answers;
+    });
+  };
+  // A contained rank may be the only one left to notice that one of the others is gone.
   for (int rank = 0; rank < ranks; ++rank)
-    if (counts(rank) && places[static_cast<std::size_t>(rank)].is_overdue(deadline)) overdue.insert(rank);
+    if (places[static_cast<std::size_t>(rank)].is_overdue(deadline) && (counts(rank) || waits_for_a_silent_one(rank)))
+      overdue.insert(rank);
   if (overdue.empty()) return {};
   next.assign(overdue.begin(), overdue.end());
   std::set<int> followed(next.begin(), next.end());

@@ -56,7 +56,8 @@ struct HangVerdict {
 /// directly or through others, one has not answered for `deadline`, or one computes without a sign of life for
 /// `deadline`, or none has moved within its limit. Otherwise somebody works and is waited for: that is no hang, however
 /// long it takes.
-/// @param contained ranks whose loss the run copes with: their own alarms, and silence of theirs, do not count
+/// @param contained ranks whose loss the run copes with: silence of theirs does not count, and their own alarms only
+/// when they wait for one of the others that does not answer
 HangVerdict judge(const std::vector<RankPlace>& places, double deadline, const std::set<int>& contained = {});
 
 /// One line a rank, or a line for ranks that are alike when there are many.

@@ -22,6 +22,7 @@
 #include "ml/counter_random.hpp"
 #include "ml/reservoir.hpp"
 #include "ml/trainer.hpp"
+#include "physics/elliptic/petsc_session.hpp"
 #include "src/coupled/learning.hpp"
 #include "src/coupled/teacher.hpp"
 #include "src/deck/deck.hpp"
@@ -414,6 +415,7 @@ void learn_meanwhile(const Deck& deck, StreamConsumer& consumer, const Tiling& c
 }
 
 void slowdown(const Arguments& a) {
+  const PetscSession petsc;  // of all ranks
   Deck deck = read_deck(a.deck);
   deck.teach.months.resize(1);
   deck.teach.validation.clear();
@@ -421,7 +423,7 @@ void slowdown(const Arguments& a) {
   const Tiling coarse(deck.surrogate.coarse_n, deck.grid.tiles_per_edge, 1);
   MPI_Comm role;
   MPI_Comm_split(MPI_COMM_WORLD, is_solver() ? 0 : 1, 0, &role);
-  Ends ends(coarse, options(a, WhenFull::block, true));
+  Ends ends(coarse, options(a, parse_when_full(a.policy), true));
   if (ends.consumer) {
     learn_meanwhile(deck, *ends.consumer, coarse);
     ends.consumer->finish();
@@ -465,7 +467,7 @@ void slowdown(const Arguments& a) {
       c.wall.push_back(MPI_Wtime() - began);
       c.processor.push_back(processor_seconds() - worked);
     }
-  const double stall = ends.producer->stalls().total();
+  const StreamProducer::Stalls stalls = ends.producer->stalls();
   order(Order::train);
   ends.producer->drain();
   order(Order::end);
@@ -476,8 +478,11 @@ void slowdown(const Arguments& a) {
                {"coarse_n", deck.surrogate.coarse_n},
                {"samples", samples_per_lesson(deck)},
                {"rounds", a.rounds},
-               {"stall_seconds", stall},
-               {"delivered", ledger.delivered}};
+               {"policy", a.policy},
+               {"agreement_seconds", stalls.agreement},
+               {"room_seconds", stalls.room},
+               {"delivered", ledger.delivered},
+               {"dropped", ledger.dropped}};
   for (const Case& c : cases)
     line["cases"][c.name] = {{"wall_seconds", median(c.wall)}, {"processor_seconds", median(c.processor)}};
   auto ratio = [](const std::vector<double>& x, const std::vector<double>& y) {
@@ -505,7 +510,7 @@ int main(int argc, char** argv) {
   app.add_option("--credits", a.credits, "frames on the way to the learner");
   app.add_option("--folder", a.folder, "where frames lie that are exchanged through files");
   app.add_option("--frames", a.frames, "of the soak");
-  app.add_option("--policy", a.policy, "of the soak: block, drop_oldest or drop_newest");
+  app.add_option("--policy", a.policy, "of soak and slowdown: block, drop_oldest or drop_newest");
   app.add_option("--deck", a.deck, "what is taught");
   CLI11_PARSE(app, argc, argv);
   MPI_Init(&argc, &argv);

@@ -140,7 +140,7 @@ TEST(Gate, WithoutGoodWeightsTheForecastIsPhysicsAlone) {
   ASSERT_EQ(run.job.code, 0) << run.job.err;
   EXPECT_TRUE(run.promoted().empty());
   expect_physics_alone(run);
-  EXPECT_NE(run.job.out.find("physics alone"), std::string::npos);
+  EXPECT_NE((run.job.out + run.job.err).find("physics alone"), std::string::npos);
   EXPECT_TRUE(std::filesystem::exists(run.folder + "/model-last.h5"));
   EXPECT_TRUE(std::filesystem::exists(run.folder + "/forecast.nc"));
 }
@@ -150,15 +150,12 @@ TEST(Gate, AVersionThatTurnsBadBesideTheLessonsIsRolledBackForGood) {
   for (const char* delay : {"0.05", "0.4"}) {
     const GateRun run(scratch, std::string("run") + delay, 2,
                       "--set learner.deterministic=false --set learner.steps=300 --set gate.patience=0",
-                      std::string("rank=*,at=promotion:1,do=corrupt;rank=*,at=promotion:2,do=corrupt;"
-                                  "rank=0,at=lesson-sample:30+,do=delay:") +
-                          delay);
+                      std::string("rank=*,at=promotion,do=corrupt;rank=0,at=lesson-sample:30+,do=delay:") + delay);
     ASSERT_EQ(run.job.code, 0) << run.job.err;
     if (run.rollbacks.empty() && std::string(delay) != "0.4") continue;
     ASSERT_FALSE(run.rollbacks.empty());
     const json bad = run.rollbacks.front();
-    EXPECT_LE(bad["version"], 2);
-    EXPECT_EQ(bad["in_use"], 0);
+    EXPECT_LT(bad["in_use"], bad["version"]);
     EXPECT_LT(bad["sample"], kSamples);
     EXPECT_EQ(run.summary["gate"]["rollbacks"], run.rollbacks.size());
     for (const json& line : run.promotions) {

@@ -30,7 +30,7 @@ class GuardedForecast : public ::testing::Test {
     return read_json(scratch_ / (name + "/summary.json"));
   }
   std::vector<double> map(const std::string& name) const {
-    const auto bytes = datasets_of(scratch_ / (name + "/forecast.nc")).at("/fallback_hybrid");
+    const auto bytes = datasets_of(scratch_ / (name + "/forecast.nc")).at("fallback_hybrid");
     std::vector<double> values(bytes.size() / sizeof(double));
     std::copy(bytes.begin(), bytes.end(), reinterpret_cast<std::byte*>(values.data()));
     return values;

@@ -106,6 +106,13 @@ TEST(Verdict, ContainedRanksDoNotCount) {
   EXPECT_TRUE(judge({waiting(301, {2}), waiting(500, {2}), silent()}, kDeadline, {1, 2}).ends);
 }
 
+TEST(Verdict, AContainedRankMayBeTheOnlyOneLeftToNotice) {
+  const HangVerdict verdict = judge({silent(), waiting(301, {0}, "the end of the run")}, kDeadline, {1});
+  EXPECT_TRUE(verdict.ends);
+  EXPECT_EQ(verdict.culprits, std::vector<int>{0});
+  EXPECT_FALSE(judge({computing(1000), waiting(301, {0}, "the end of the run")}, kDeadline, {1}).ends);
+}
+
 TEST(Verdict, InnermostWaitThatKnowsItsRanksDecides) {
   RankPlace place = waiting(301, {1});
   place.waits.push_back({"MPI_Wait", {}, 1, 0});
