@@ -11,7 +11,7 @@
 namespace tramontane::testing {
 namespace {
 
-constexpr int kEdge = 2;
+constexpr int kEdge = 8;
 constexpr std::size_t kCells = 6 * kEdge * kEdge;
 
 /// Every value tells its sample; one sample in `held_out` is held out.

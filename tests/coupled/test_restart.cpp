@@ -232,10 +232,6 @@ TEST_F(Restart, RefusesWhatDoesNotFit) {
   seal_file(other, format, MPI_COMM_SELF);
   expect_refused(resume + other, {"holds numbers of ", std::string("computes with ") + kPrecision + " precision"});
   expect_refused(resume + "/no/checkpoint.h5", {"checkpoint.resume = /no/checkpoint.h5", "no such file"});
-  expect_refused(resume +
-                     "auto --set grid.n=24 --set surrogate.coarse_n=12 --set surrogate.kind=correction --set "
-                     "learner.watermark=20",
-                 {"checkpoint.resume", "solver alone"});
   expect_refused(" --set checkpoint.keep=0", {"checkpoint.keep expects a whole number, at least 1"});
 }
 

@@ -76,7 +76,7 @@ class Throttle {
       : thread_([this, &jobs, name = std::move(name)] {
           while (!over_) {
             jobs.send(SIGSTOP, name);
-            std::this_thread::sleep_for(80ms);
+            std::this_thread::sleep_for(400ms);
             jobs.send(SIGCONT, name);
             std::this_thread::sleep_for(20ms);
           }

@@ -73,10 +73,13 @@ TEST_F(Records, SummaryHasTheKeysThatStayStable) {
             (Names{"angular_momentum_drift", "cell_updates_per_second", "cells", "dt_seconds", "energy_drift",
                    "enstrophy_drift", "errors", "mass_drift", "n", "precision", "seconds", "steps", "sypd"}));
   EXPECT_EQ(keys(json["solver"]["errors"]["h"]), (Names{"l1", "l2", "linf"}));
-  EXPECT_EQ(keys(json["stream"]), (Names{"bytes", "delivered", "dropped", "in_flight", "learner_idle_seconds",
-                                         "produced", "producer_stall_seconds", "rejected"}));
-  EXPECT_EQ(keys(json["learner"]), (Names{"loss_first", "loss_last", "parameters", "reuse_factor", "samples_per_second",
-                                          "samples_seen", "steps", "validation_loss", "weights_version"}));
+  EXPECT_EQ(keys(json["stream"]), (Names{"bytes", "delivered", "dropped", "in_flight", "learner_idle_seconds", "lost",
+                                         "produced", "producer_stall_seconds", "queue_bytes", "rejected",
+                                         "stall_seconds"}));
+  EXPECT_EQ(keys(json["learner"]), (Names{"bad_steps", "drift", "drift_step", "loss_first", "loss_last", "parameters",
+                                          "peer_wait_seconds", "receive_bytes", "reservoir_bytes", "reuse_factor",
+                                          "samples_per_second", "samples_seen", "steps", "validation_loss",
+                                          "weights_version"}));
   EXPECT_EQ(keys(json["forecast"]), (Names{"acc", "cost_ratio", "effective_resolution", "fallback_fraction",
                                            "lead_hours", "rmse", "start_months", "starts"}));
   EXPECT_EQ(json["forecast"]["rmse"]["h"]["hybrid"], (Json{1.0, 2.0}));
