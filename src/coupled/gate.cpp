@@ -212,7 +212,7 @@ void Gate::await_last(bool judge_them, const std::function<void(std::int64_t)>& 
 
 void Gate::set_lost(const std::string& why) {
   if (learner_is_lost()) return;
-  lost_ = found_lost_ = why;
+  lost_ = why;
   if (deck_.learner.when_lost == WhenLost::stop) throw RunError("the learner is lost, and learner.when_lost = stop: " + why);
   if (is_root())
     spdlog::warn("the learner is lost, the run goes on with {}: {}",

@@ -162,7 +162,9 @@ void SolverSide::push(const SampleInfo& info, const std::vector<const float*>& p
 /// On all solver ranks: nothing more goes to the learner, and what was on its way is lost.
 void SolverSide::lose_learner(const std::string& why) {
   gate_.set_lost(why);
-  if (stream_) stream_->abandon();
+  if (!stream_) return;
+  gate_.tell_lost(why);  // for good: what was abandoned can not be taken up again
+  stream_->abandon();
 }
 
 /// With the version in use; one that can not be run to the end, or that the guard leaves out for the most part, is rolled back, and the forecasts begin again with the
