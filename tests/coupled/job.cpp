@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -60,6 +61,16 @@ std::map<pid_t, int> processes_of(const Scratch& scratch) {
     found[std::stoi(name)] = std::stoi(environment.substr(at + rank.size()));
   }
   return found;
+}
+
+SmallDisk::SmallDisk(const std::string& folder, const std::string& size) : folder_(folder) {
+  fs::create_directories(folder_);
+  mounted_ = geteuid() == 0 &&
+             std::system(("mount -t tmpfs -o size=" + size + " tmpfs " + folder_ + " 2> /dev/null").c_str()) == 0;
+}
+
+SmallDisk::~SmallDisk() {
+  if (mounted_ && std::system(("umount " + folder_).c_str()) != 0) std::perror("umount");
 }
 
 std::string read_text(const fs::path& file) {

@@ -3,11 +3,13 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstddef>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace tramontane::testing {
@@ -44,6 +46,32 @@ Job run_job(const Scratch& scratch, const std::string& name, int ranks, const st
 /// The program's processes of one job: world rank by process number. They are told by the name of their scratch folder
 /// on their command line.
 std::map<pid_t, int> processes_of(const Scratch& scratch);
+
+/// Looks again and again, for a while; false when it never came true.
+template <class Condition>
+bool comes_true(const Condition& condition, std::chrono::seconds patience = std::chrono::seconds(60)) {
+  const auto end = std::chrono::steady_clock::now() + patience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return true;
+}
+
+/// A file system of its own, so small that it fills; needs the right to mount.
+class SmallDisk {
+ public:
+  /// @param size as mount's tmpfs takes it: "160k"
+  SmallDisk(const std::string& folder, const std::string& size);
+  ~SmallDisk();
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  bool mounted() const { return mounted_; }
+
+ private:
+  std::string folder_;
+  bool mounted_ = false;
+};
 
 std::string read_text(const std::filesystem::path& file);
 nlohmann::json read_json(const std::filesystem::path& file);

@@ -15,17 +15,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Tries for a while; false when it never came true.
-template <class Condition>
-bool comes_true(const Condition& condition, std::chrono::seconds patience = 60s) {
-  const auto end = std::chrono::steady_clock::now() + patience;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(50ms);
-  }
-  return true;
-}
-
 constexpr int kLearner = 2;  ///< rank of the learner among the three ranks of the job
 constexpr int kAllRanks = -1;
 

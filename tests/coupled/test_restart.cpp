@@ -38,16 +38,6 @@ constexpr const char* kDeck =
     "output: {every: 12h, latlon: 10, plots: false}\n";
 constexpr int kRecords = 5;
 
-template <class Condition>
-bool comes_true(const Condition& condition, std::chrono::seconds patience = 60s) {
-  const auto end = std::chrono::steady_clock::now() + patience;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(5ms);
-  }
-  return true;
-}
-
 class Restart : public ::testing::Test {
  protected:
   /// The run that nothing interrupts, on two ranks.
@@ -235,28 +225,8 @@ TEST_F(Restart, RefusesWhatDoesNotFit) {
   expect_refused(" --set checkpoint.keep=0", {"checkpoint.keep expects a whole number, at least 1"});
 }
 
-/// A file system of its own, so small that it fills; needs the right to mount.
-class SmallDisk {
- public:
-  explicit SmallDisk(const std::string& folder) : folder_(folder) {
-    fs::create_directories(folder_);
-    mounted_ =
-        geteuid() == 0 && std::system(("mount -t tmpfs -o size=160k tmpfs " + folder_ + " 2> /dev/null").c_str()) == 0;
-  }
-  ~SmallDisk() {
-    if (mounted_ && std::system(("umount " + folder_).c_str()) != 0) std::perror("umount");
-  }
-  SmallDisk(const SmallDisk&) = delete;
-  SmallDisk& operator=(const SmallDisk&) = delete;
-  bool mounted() const { return mounted_; }
-
- private:
-  std::string folder_;
-  bool mounted_ = false;
-};
-
 TEST_F(Restart, AFullDiskStopsNoRun) {
-  const SmallDisk disk(folder_ + "/checkpoints");
+  const SmallDisk disk(folder_ + "/checkpoints", "160k");
   if (!disk.mounted()) GTEST_SKIP() << "mounting a small disk needs rights that this user does not have";
   std::ofstream(folder_ + "/checkpoints/ballast") << std::string(40000, 'x');  // room for one, not for two
   const Job job = run_job(scratch_, "job", 2, arguments());

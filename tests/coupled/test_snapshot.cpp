@@ -223,28 +223,8 @@ TEST_F(Snapshots, RefusesWhatDoesNotFit) {
   EXPECT_NE(unusable.err.find("no snapshot is usable"), std::string::npos) << unusable.err;
 }
 
-/// A file system of its own, so small that it fills; needs the right to mount.
-class SmallDisk {
- public:
-  explicit SmallDisk(const std::string& folder) : folder_(folder) {
-    fs::create_directories(folder_);
-    mounted_ =
-        geteuid() == 0 && std::system(("mount -t tmpfs -o size=2m tmpfs " + folder_ + " 2> /dev/null").c_str()) == 0;
-  }
-  ~SmallDisk() {
-    if (mounted_ && std::system(("umount " + folder_).c_str()) != 0) std::perror("umount");
-  }
-  SmallDisk(const SmallDisk&) = delete;
-  SmallDisk& operator=(const SmallDisk&) = delete;
-  bool mounted() const { return mounted_; }
-
- private:
-  std::string folder_;
-  bool mounted_ = false;
-};
-
 TEST_F(Snapshots, AFullDiskStopsNoRunAndLeavesTheLastGoodOne) {
-  const SmallDisk disk(folder_ + "/snapshots");
+  const SmallDisk disk(folder_ + "/snapshots", "2m");
   if (!disk.mounted()) GTEST_SKIP() << "mounting a small disk needs rights that this user does not have";
   const Job job = run_job(scratch_, "job", 2, arguments());
   ASSERT_EQ(job.code, 0) << job.err;

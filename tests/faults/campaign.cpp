@@ -83,9 +83,7 @@ Job run_disturbed(const FaultPlan& plan, const Scratch& scratch, const std::stri
 
 /// Sends the plan's signal at its moment, once the job is under way, or limits the size of its files: a full disk.
 void disturb(const FaultPlan& plan, const Scratch& scratch, const std::string& folder) {
-  const auto end = Clock::now() + std::chrono::seconds(60);
-  while (!fs::exists(folder + "/deck.yaml") && Clock::now() < end)
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  comes_true([&] { return fs::exists(folder + "/deck.yaml"); });
   std::this_thread::sleep_for(std::chrono::duration<double>(plan.moment));
   const rlim_t bytes = static_cast<rlim_t>(plan.file_limit_kb) * 1000;
   const rlimit limit{bytes, bytes};
@@ -270,9 +268,7 @@ FaultRecord run_plan(const FaultPlan& plan) {
   record.code = job.code;
   const auto tell = [&](const std::string& what) { record.violations.push_back(what + "\n" + job.err); };
   if (job.code == 124 || record.seconds > kLimitSeconds) tell("hung until the time limit");
-  const auto gone = Clock::now() + std::chrono::seconds(20);
-  while (!processes_of(scratch).empty() && Clock::now() < gone) std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  if (!processes_of(scratch).empty()) {
+  if (!comes_true([&] { return processes_of(scratch).empty(); }, std::chrono::seconds(20))) {
     tell("left processes behind");
     for (const auto& [process, rank] : processes_of(scratch)) kill(process, SIGKILL);
   }

@@ -38,14 +38,13 @@ struct FaultRecord {
   FaultPlan plan;
   int code = -1, code_of_rest = -1;
   double seconds = 0;
-  bool is_said = false;  ///< the log speaks of what happened
   nlohmann::json ledger, ledger_of_rest;
   std::vector<std::string> violations;
 
   nlohmann::json to_json() const;
 };
 
-/// Runs the plan in a folder of its own. `reference` is the folder of the undisturbed job of that many learners.
+/// Runs the plan in a folder of its own.
 FaultRecord run_plan(const FaultPlan& plan);
 
 }  // namespace tramontane::testing
