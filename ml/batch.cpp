@@ -12,13 +12,6 @@ namespace tramontane {
 namespace {
 
 template <class T>
-MemoryBuffer<T> copied(const std::string& label, const std::vector<T>& values, Memory memory) {
-  MemoryBuffer<T> buffer(label, values.size(), memory);
-  buffer.copy_from_host(values.data(), values.size());
-  return buffer;
-}
-
-template <class T>
 void grow(MemoryBuffer<T>& buffer, const std::string& label, std::size_t size, Memory memory, int& generation) {
   if (buffer.size() >= size) return;
   buffer = MemoryBuffer<T>(label, size, memory);

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "kernels/types.hpp"
 #include "ml/backend.hpp"
@@ -61,5 +62,13 @@ class MemoryBuffer {
   HostArray host_;
   DeviceArray device_;
 };
+
+/// A buffer that holds the values.
+template <class T>
+MemoryBuffer<T> copied(const std::string& label, const std::vector<T>& values, Memory memory) {
+  MemoryBuffer<T> buffer(label, values.size(), memory);
+  buffer.copy_from_host(values.data(), values.size());
+  return buffer;
+}
 
 }  // namespace tramontane

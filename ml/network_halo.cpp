@@ -25,13 +25,6 @@ GatherArguments<Scalar> arguments(const Scalar* source, ChannelRange from, Scala
   return a;
 }
 
-template <class T>
-MemoryBuffer<T> copied(const std::string& label, const std::vector<T>& values, Memory memory) {
-  MemoryBuffer<T> buffer(label, values.size(), memory);
-  buffer.copy_from_host(values.data(), values.size());
-  return buffer;
-}
-
 }  // namespace
 
 GatherTable::GatherTable(const CellTable& table, Memory memory)

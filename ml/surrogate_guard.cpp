@@ -43,13 +43,6 @@ std::int64_t sum_of_output_scores(std::size_t cells, const float* scores, float 
   return sum;
 }
 
-template <class T>
-MemoryBuffer<T> copied(const std::string& label, const std::vector<T>& values, Memory memory) {
-  MemoryBuffer<T> buffer(label, values.size(), memory);
-  buffer.copy_from_host(values.data(), values.size());
-  return buffer;
-}
-
 /// Values (6, n, n, width) of the whole sphere, cut to a rank's tiles.
 template <class T>
 std::vector<T> cut(const Tiling& tiling, int rank, const std::vector<T>& whole, std::size_t width) {

@@ -75,8 +75,7 @@ def main():
     if options.list:
         print(f"\n{len(suite.missing)} runs are left, about {suite.estimated / 60:.0f} min on {options.ranks} rank(s)")
         return
-    result |= {"ended": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "seconds": time.monotonic() - began,
-               "load_average_at_end": list(os.getloadavg()), "missing": suite.missing, "failed": suite.failed}
+    result |= suite.closing_facts(began)
     from .claims import claims
     from .plots import draw_all
     from .report import write_report
@@ -86,9 +85,7 @@ def main():
     (output / "results.json").write_text(json.dumps(result, indent=1))
     pictures = draw_all(result, output)
     report = write_report(result, pictures, output)
-    print(f"\n==> {output}/results.json, {len(pictures)} plots, {report}")
-    if suite.missing:
-        print(f"    {len(suite.missing)} runs are left: run the same command again")
+    suite.tell_results(pictures, report, "runs")
 
 
 if __name__ == "__main__":

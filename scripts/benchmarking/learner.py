@@ -159,8 +159,7 @@ def main():
         print(f"\n{len(suite.missing)} pieces are left, about {suite.estimated / 60:.0f} min")
         return
     add_shares(result["pairs"], result["peaks"])
-    result |= {"ended": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "seconds": time.monotonic() - began,
-               "load_average_at_end": list(os.getloadavg()), "missing": suite.missing, "failed": suite.failed}
+    result |= suite.closing_facts(began)
     result["claims"] = claims(result)
     from .learner_report import draw_all, tables
     from .report import write_report
@@ -169,9 +168,7 @@ def main():
     (output / "results.json").write_text(json.dumps(result, indent=1))
     pictures = draw_all(result, output)
     report = write_report(result, pictures, output, "the learner", tables(result))
-    print(f"\n==> {output}/results.json, {len(pictures)} plots, {report}")
-    if suite.missing:
-        print(f"    {len(suite.missing)} pieces are left: run the same command again")
+    suite.tell_results(pictures, report, "pieces")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ repeated: run the same command again to go on. A piece is made anew when its fil
 
 import argparse
 import json
-import os
 import sys
 import time
 from pathlib import Path
@@ -168,15 +167,12 @@ def main():
     if options.list:
         print(f"\n{len(suite.missing)} pieces are left, about {suite.estimated / 60:.0f} min")
         return
-    result |= {"ended": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "seconds": time.monotonic() - began,
-               "load_average_at_end": list(os.getloadavg()), "missing": suite.missing, "failed": suite.failed}
+    result |= suite.closing_facts(began)
     result["claims"] = claims(result)
     (output / "results.json").write_text(json.dumps(result, indent=1))
     pictures = draw_bandwidth(result, output)
     report = write_report(result, pictures, output, "the stream", tables(result))
-    print(f"\n==> {output}/results.json, {len(pictures)} plots, {report}")
-    if suite.missing:
-        print(f"    {len(suite.missing)} pieces are left: run the same command again")
+    suite.tell_results(pictures, report, "pieces")
 
 
 if __name__ == "__main__":

@@ -47,6 +47,17 @@ class Suite:
         self.deadline = None if minutes is None else time.monotonic() + 60 * minutes
         self.missing, self.failed, self.estimated = [], [], 0.0
 
+    def closing_facts(self, began):
+        """When a suite ended that began at a time of time.monotonic(), how loaded the machine was, what is lacking."""
+        return {"ended": time.strftime("%Y-%m-%dT%H:%M:%S%z"), "seconds": time.monotonic() - began,
+                "load_average_at_end": list(os.getloadavg()), "missing": self.missing, "failed": self.failed}
+
+    def tell_results(self, pictures, report, pieces):
+        """Says where the results are and how many pieces, or whatever they are called, are left."""
+        print(f"\n==> {self.output}/results.json, {len(pictures)} plots, {report}")
+        if self.missing:
+            print(f"    {len(self.missing)} {pieces} are left: run the same command again")
+
     def nested_in(self, finest):
         """Grids that are held against a finest one."""
         return [n for n in ([24, 48] if self.quick else [48, 96, 192]) if n < finest and finest % n == 0]

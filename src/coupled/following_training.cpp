@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "kernels/checksum.hpp"
+#include "kernels/communicator.hpp"
 #include "src/checkpoint/training_store.hpp"
 #include "src/coupled/candidate_maker.hpp"
 #include "src/coupled/delivery_record.hpp"
@@ -16,10 +17,10 @@
 #include "src/coupled/reservoir_batches.hpp"
 #include "src/coupled/reservoir_report.hpp"
 #include "src/coupled/training_identity.hpp"
+#include "src/coupled/training_reports.hpp"
 #include "src/deck/duration.hpp"
 #include "src/exchange/followed_archive.hpp"
 #include "src/exchange/learner_end.hpp"
-#include "src/output/continued_file.hpp"
 #include "src/output/report.hpp"
 #include "src/output/run_folder.hpp"
 #include "src/program/collective_guard.hpp"
@@ -60,7 +61,7 @@ class FollowingTraining {
     plan_.resumed = store.find();
     // From here on files of an earlier training are replaced.
     store.open();
-    open_metrics();
+    metrics_ = open_training_metrics(context_, plan_);
 
     FollowedArchiveSource source(terms());
     CandidateMaker maker(deck_, plan_.steps, end_.get(), end_ ? end_->first_version() : 1);
@@ -100,11 +101,7 @@ class FollowingTraining {
       end_ = std::make_unique<LearnerEnd>(deck_);
       note = end_->attach().dump();
     });
-    unsigned long long size = note.size();
-    MPI_Bcast(&size, 1, MPI_UNSIGNED_LONG_LONG, 0, context_.world);
-    note.resize(size);
-    MPI_Bcast(note.data(), static_cast<int>(size), MPI_CHAR, 0, context_.world);
-    run_ = read_run(nlohmann::json::parse(note), *deck_.exchange.dir);
+    run_ = read_run(nlohmann::json::parse(shared_text(note, context_.world)), *deck_.exchange.dir);
   }
 
   void require_fit() const {
@@ -162,16 +159,6 @@ class FollowingTraining {
     terms.learner = context_.rank;
     terms.learners = context_.size;
     return terms;
-  }
-
-  void open_metrics() {
-    collective_guard(context_.world, [&] {
-      if (!context_.is_root()) return;
-      write_resolved_deck(deck_);
-      const std::string path = deck_.output.dir + "/metrics.jsonl";
-      if (plan_.resumed) cut_metrics(path, static_cast<double>(plan_.resumed->optimiser.step), "step");
-      metrics_ = std::make_unique<MetricsWriter>(path, plan_.resumed.has_value());
-    });
   }
 
   /// Once, when it happens and not when training is over.

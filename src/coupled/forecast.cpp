@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "kernels/communicator.hpp"
 #include "kernels/wait_scope.hpp"
 #include "physics/diagnostics.hpp"
 #include "src/program/progress.hpp"
@@ -12,12 +13,6 @@ namespace tramontane {
 namespace {
 
 constexpr const char* kTruth = "fine";
-
-bool is_root(MPI_Comm comm) {
-  int rank = 0;
-  MPI_Comm_rank(comm, &rank);
-  return rank == 0;
-}
 
 /// The scored quantities: scalars, and the wind as a vector of two components.
 struct ScoredField {
@@ -82,7 +77,7 @@ bool Forecast::run_references(bool show_progress, const std::function<bool()>& b
   const int leads = static_cast<int>(lead_hours_.size());
   const int starts = static_cast<int>(deck_.forecast.starts.size());
   Progress progress("reference forecasts", static_cast<double>(starts) * (leads - 1), "leads",
-                    show_progress && is_root(solvers_.comm()));
+                    show_progress && rank_in(solvers_.comm()) == 0);
   Simulation &fine = solvers_.fine(), &coarse = solvers_.coarse();
   const double fine_before = fine.effort().seconds;
   for (const char* system : {kTruth, "coarse", "persistence"}) fields_[system].assign(starts, {});
@@ -115,7 +110,7 @@ bool Forecast::run_hybrid(const Correction& correction, bool show_progress,
   const int leads = static_cast<int>(lead_hours_.size());
   const int starts = static_cast<int>(deck_.forecast.starts.size());
   Progress progress("hybrid forecasts", static_cast<double>(starts) * (leads - 1), "leads",
-                    show_progress && is_root(solvers_.comm()));
+                    show_progress && rank_in(solvers_.comm()) == 0);
   Simulation& coarse = solvers_.coarse();
   fields_["hybrid"].assign(starts, {});
   fallback_.assign(take_fallback ? starts : 0, {});

@@ -10,6 +10,7 @@
 #include <limits>
 #include <thread>
 
+#include "kernels/communicator.hpp"
 #include "kernels/fault_injection.hpp"
 #include "kernels/wait_scope.hpp"
 #include "ml/mpi_deadline.hpp"
@@ -20,12 +21,6 @@ namespace tramontane {
 namespace {
 
 constexpr double kTellSeconds = 30.0;
-
-int rank_in(MPI_Comm comm) {
-  int rank = 0;
-  MPI_Comm_rank(comm, &rank);
-  return rank;
-}
 
 bool is_finite(const std::vector<float>& values) {
   return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
@@ -409,18 +404,8 @@ GateState Gate::state() const {
 
 void Gate::restore(GateState state) {
   cases_.restore(state.cases);
-  std::vector<std::byte> text;
-  std::int64_t size = 0;
-  if (is_root()) {
-    const std::string facts = state.facts.dump();
-    const auto* bytes = reinterpret_cast<const std::byte*>(facts.data());
-    text.assign(bytes, bytes + facts.size());
-    size = static_cast<std::int64_t>(text.size());
-  }
-  MPI_Bcast(&size, 1, MPI_INT64_T, 0, solvers_.comm());
-  share_bytes(text, size);
-  const auto facts = nlohmann::ordered_json::parse(reinterpret_cast<const char*>(text.data()),
-                                                   reinterpret_cast<const char*>(text.data()) + text.size());
+  const auto facts =
+      nlohmann::ordered_json::parse(shared_text(is_root() ? state.facts.dump() : std::string(), solvers_.comm()));
   facts.at("last_version").get_to(last_version_);
   facts.at("candidates").get_to(counts_.candidates);
   facts.at("promoted").get_to(counts_.promoted);

@@ -7,6 +7,7 @@
 #include <deque>
 #include <filesystem>
 
+#include "kernels/communicator.hpp"
 #include "kernels/wait_scope.hpp"
 #include "ml/onnx/model_export.hpp"
 #include "physics/grid.hpp"
@@ -22,18 +23,11 @@ namespace {
 /// Steps over which the last loss is averaged: single batches scatter.
 constexpr std::int64_t kLossWindow = 50;
 
-int size_of(MPI_Comm comm) {
-  int size = 1;
-  MPI_Comm_size(comm, &size);
-  return size;
-}
-
 TrainerOptions trainer_options(const Deck& deck, const LearningPlan& plan, MPI_Comm learners) {
   TrainerOptions options;
   // Small passes keep activations in a processor's cache; a GPU wants all of the batch at once.
-  int ranks = 1;
-  MPI_Comm_size(learners, &ranks);
-  if (deck.surrogate.backend == SurrogateBackend::cudnn) options.micro_batch = std::max(1, deck.learner.batch / ranks);
+  if (deck.surrogate.backend == SurrogateBackend::cudnn)
+    options.micro_batch = std::max(1, deck.learner.batch / size_of(learners));
   options.optimiser.learning_rate = deck.learner.learning_rate;
   options.optimiser.warmup_steps = deck.learner.warmup;
   options.optimiser.total_steps = plan.rollout.stages.empty() ? plan.steps : plan.rollout.one_step;

@@ -18,9 +18,9 @@
 #include "src/coupled/reservoir_report.hpp"
 #include "src/coupled/rollout_batches.hpp"
 #include "src/coupled/training_identity.hpp"
+#include "src/coupled/training_reports.hpp"
 #include "src/deck/duration.hpp"
 #include "src/deck/keys.hpp"
-#include "src/output/continued_file.hpp"
 #include "src/output/report.hpp"
 #include "src/output/run_folder.hpp"
 #include "src/program/collective_guard.hpp"
@@ -168,7 +168,7 @@ class OfflineTraining {
     plan_.resumed = store.find();
     // From here on files of an earlier run are replaced.
     store.open();
-    open_metrics();
+    metrics_ = open_training_metrics(context_, plan_);
     LearningHooks hooks;
     bool is_kept = true;
     hooks.checkpoint_due = [&] { return store.is_due(); };
@@ -239,16 +239,6 @@ class OfflineTraining {
     if (!plan_.rollout.stages.empty())
       spdlog::info("the coarse solver teaches the archives' first samples again to {:.1g} of their targets", difference);
     return true;
-  }
-
-  void open_metrics() {
-    collective_guard(context_.world, [&] {
-      if (!context_.is_root()) return;
-      write_resolved_deck(deck_);
-      const std::string path = deck_.output.dir + "/metrics.jsonl";
-      if (plan_.resumed) cut_metrics(path, static_cast<double>(plan_.resumed->optimiser.step), "step");
-      metrics_ = std::make_unique<MetricsWriter>(path, plan_.resumed.has_value());
-    });
   }
 
   std::unique_ptr<SampleSource> make_source() const {

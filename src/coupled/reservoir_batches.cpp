@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "kernels/communicator.hpp"
 #include "kernels/wait_scope.hpp"
 #include "src/coupled/learning.hpp"
 #include "src/program/progress.hpp"
@@ -20,17 +21,6 @@ namespace {
 
 /// In deterministic mode all samples are admitted by this share of the steps.
 constexpr double kAdmissionShare = 0.5;
-
-int rank_in(MPI_Comm comm) {
-  int rank = 0;
-  MPI_Comm_rank(comm, &rank);
-  return rank;
-}
-int size_of(MPI_Comm comm) {
-  int size = 1;
-  MPI_Comm_size(comm, &size);
-  return size;
-}
 
 /// Of a grid with that many areas.
 int panel_cells(const std::vector<double>& area) {

@@ -11,8 +11,10 @@
 #include <iterator>
 #include <thread>
 
+#include "kernels/communicator.hpp"
 #include "kernels/wait_scope.hpp"
 #include "src/checkpoint/sealed_file.hpp"
+#include "src/output/metrics.hpp"
 #include "src/program/signals.hpp"
 
 namespace tramontane {
@@ -23,17 +25,6 @@ using nlohmann::ordered_json;
 
 /// Format of a learner's part.
 constexpr int kLearnerPartFormat = 301;
-
-int rank_in(MPI_Comm comm) {
-  int rank = 0;
-  MPI_Comm_rank(comm, &rank);
-  return rank;
-}
-
-std::string text_of(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
 
 std::string candidate_part(std::int64_t version) {
   return fmt::format("candidate-{}", version);
@@ -215,7 +206,7 @@ void LearnerSnapshots::write(const std::string& folder, ReservoirBatches& batche
   out["idle_seconds"] = idle_seconds;
   if (rank_ == 0) {
     const CandidateMakerState offers = candidates.state();
-    out["metrics"] = text_of(metrics_path_);
+    out["metrics"] = metrics_text(metrics_path_);
     out["candidates"] = offers.facts;
     for (const auto& [version, bytes] : offers.unanswered)
       write_sealed_file(folder + "/" + candidate_part(version), kLearnerPartFormat, bytes);

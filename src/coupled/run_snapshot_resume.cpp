@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "kernels/communicator.hpp"
 #include "src/checkpoint/checkpoint.hpp"
 #include "src/deck/keys.hpp"
 #include "src/program/collective_guard.hpp"
@@ -33,14 +34,6 @@ std::string run_settings(const Deck& deck) {
 
 namespace {
 
-std::string shared(std::string text, MPI_Comm comm) {
-  int size = static_cast<int>(text.size());
-  MPI_Bcast(&size, 1, MPI_INT, 0, comm);
-  text.resize(static_cast<std::size_t>(size));
-  MPI_Bcast(text.data(), size, MPI_CHAR, 0, comm);
-  return text;
-}
-
 /// Looks at one candidate: rank 0 at the manifest and the parts, each learner at the samples that it needs. Returns the
 /// damage, "" when there is none, on every rank. Throws InputError when the snapshot is whole and not for this run.
 std::string take_up(const std::string& path, const CommandContext& context, RunPast& past) {
@@ -59,10 +52,10 @@ std::string take_up(const std::string& path, const CommandContext& context, RunP
     check_fits(check.snapshot, run_settings(deck), context.ranks.learners, path);
     text = to_text(check.snapshot);
   });
-  damage = shared(damage, context.world);
+  damage = shared_text(damage, context.world);
   if (!damage.empty()) return damage;
   past.path = path;
-  past.snapshot = snapshot_from(shared(text, context.world));
+  past.snapshot = snapshot_from(shared_text(text, context.world));
   past.learner.reset();
   try {
     collective_guard(context.world, [&] {
@@ -85,7 +78,7 @@ std::optional<RunPast> find_past(const CommandContext& context) {
   collective_guard(context.world, [&] {
     if (context.is_root()) joined = fmt::format("{}", fmt::join(wanted_snapshots(deck), "\n"));
   });
-  joined = shared(joined, context.world);
+  joined = shared_text(joined, context.world);
   std::vector<std::string> candidates;
   for (std::size_t at = 0; at < joined.size();) {
     const std::size_t end = std::min(joined.find('\n', at), joined.size());

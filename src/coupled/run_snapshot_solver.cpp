@@ -9,31 +9,19 @@
 #include <iterator>
 #include <thread>
 
+#include "kernels/communicator.hpp"
 #include "kernels/wait_scope.hpp"
 #include "ml/mpi_deadline.hpp"
 #include "src/checkpoint/checkpoint.hpp"
 #include "src/coupled/provenance.hpp"
 #include "src/coupled/run_snapshot_resume.hpp"
+#include "src/output/metrics.hpp"
 #include "src/program/collective_guard.hpp"
 #include "src/program/signals.hpp"
 
 namespace tramontane {
 
 namespace {
-
-std::string text_of(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-/// The first rank's text on every rank.
-std::string shared(std::string text, MPI_Comm comm) {
-  int size = static_cast<int>(text.size());
-  MPI_Bcast(&size, 1, MPI_INT, 0, comm);
-  text.resize(static_cast<std::size_t>(size));
-  MPI_Bcast(text.data(), size, MPI_CHAR, 0, comm);
-  return text;
-}
 
 /// Whole periods of checkpoint.every in the model time taught so far.
 std::int64_t periods_at(const Deck& deck, const LessonPlace& place) {
@@ -151,7 +139,7 @@ bool SolverSnapshots::take(const LessonPlace& place, bool stop) {
     try {
       collective_guard(pair_.comm(), [&] {
         if (!is_root() || !failure_.empty()) return;
-        snapshot.metrics = text_of(metrics_path_);
+        snapshot.metrics = metrics_text(metrics_path_);
         store_.seal(snapshot);
       });
     } catch (const RunError& error) {
@@ -250,7 +238,7 @@ std::string SolverSnapshots::await_learners(std::int64_t number, std::int64_t& s
     wait_with_deadline(requests, deck_.stream.deadline, "word from the first solver rank about a snapshot");
   }
   MPI_Bcast(&step, 1, MPI_INT64_T, 0, pair_.comm());
-  return shared(why, pair_.comm());
+  return shared_text(why, pair_.comm());
 }
 
 SnapshotSummary SolverSnapshots::summary() const {

@@ -167,8 +167,8 @@ void SolverSide::lose_learner(const std::string& why) {
   stream_->abandon();
 }
 
-/// With the version in use; one that can not be run to the end, or that the guard leaves out for the most part, is rolled back, and the forecasts begin again with the
-/// one before, at last with physics alone: scores are those of one version.
+/// With the version in use; one that can not be run to the end, or that the guard leaves out for the most part, is rolled
+/// back, and the forecasts begin again with the one before, at last with physics alone: scores are those of one version.
 bool SolverSide::run_hybrid(Forecast& forecast) {
   while (HybridCorrection* correction = gate_.correction()) {
     try {

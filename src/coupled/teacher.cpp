@@ -3,6 +3,7 @@
 #include <cmath>
 #include <utility>
 
+#include "kernels/communicator.hpp"
 #include "kernels/wait_scope.hpp"
 #include "src/program/progress.hpp"
 #include "src/program/signals.hpp"
@@ -13,12 +14,6 @@ namespace {
 
 std::vector<float> to_float(const std::vector<double>& values) {
   return {values.begin(), values.end()};
-}
-
-int rank_in(MPI_Comm comm) {
-  int rank = 0;
-  MPI_Comm_rank(comm, &rank);
-  return rank;
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "src/output/metrics.hpp"
 
+#include <iterator>
+
 #include "kernels/errors.hpp"
 
 namespace tramontane {
@@ -14,6 +16,11 @@ void MetricsWriter::write(std::string_view kind, const nlohmann::ordered_json& v
   line.update(values);
   out_ << line.dump() << std::endl;
   if (!out_) throw RunError("cannot write " + path_ + ": is the disk full?");
+}
+
+std::string metrics_text(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
 }
 
 }  // namespace tramontane

@@ -22,4 +22,7 @@ class MetricsWriter {
   std::ofstream out_;
 };
 
+/// All that a file of reports holds; empty where there is none.
+std::string metrics_text(const std::string& path);
+
 }  // namespace tramontane

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "kernels/communicator.hpp"
 #include "kernels/errors.hpp"
 #include "src/deck/keys.hpp"
 #include "src/program/collective_guard.hpp"
@@ -15,20 +16,6 @@
 namespace tramontane {
 
 namespace {
-
-int rank_in(MPI_Comm comm) {
-  int rank = 0;
-  MPI_Comm_rank(comm, &rank);
-  return rank;
-}
-
-std::string broadcast(std::string text, MPI_Comm comm) {
-  unsigned long long size = text.size();
-  MPI_Bcast(&size, 1, MPI_UNSIGNED_LONG_LONG, 0, comm);
-  text.resize(size);
-  MPI_Bcast(text.data(), static_cast<int>(size), MPI_CHAR, 0, comm);
-  return text;
-}
 
 /// What a program says of itself, as bytes that every build lays out alike.
 struct Card {
@@ -70,10 +57,10 @@ Deck read_job_deck(const CommandLine& line, MPI_Comm world) {
   collective_guard(world, [&] {
     if (rank_in(program) == 0) text = read_text_file(line.deck);
   });
-  text = broadcast(std::move(text), program);
+  text = shared_text(std::move(text), program);
   MPI_Comm_free(&program);
   collective_guard(world, [&] { deck = parse_deck(text, line.deck, line.overrides); });
-  const std::string mine = shared_settings(deck), first = broadcast(mine, world);
+  const std::string mine = shared_settings(deck), first = shared_text(mine, world);
   collective_guard(world, [&] {
     if (mine != first)
       throw InputError(fmt::format("the programs of this job disagree on the deck: {} (rank {} and rank 0): give both "

@@ -1,0 +1,15 @@
+/// What the run's job says to its learner's when the two meet in a folder, and how their counts close.
+#pragma once
+
+#include "src/exchange/solver_end.hpp"
+#include "src/output/summary.hpp"
+
+namespace tramontane {
+
+/// What the learner's job must know.
+RunAnnouncement announcement_of(const Deck& deck);
+
+/// Both jobs' counts of samples. Call on one rank. Throws RunError when they do not fit.
+ExchangeSummary close_exchange(SolverEnd& exchange, std::int64_t produced);
+
+}  // namespace tramontane
