@@ -91,7 +91,7 @@ TEST(Sources, EveryFileThatPollsNamesItsWait) {
       "MPI_(Test|Testall|Testany|Testsome|Iprobe|Improbe)\\s*\\(|sleep_for|sched_yield|[Bb]ackoff\\b.*pause");
   const std::set<std::string> no_waits = {
       "kernels/fault_injection.cpp",        // the fault itself
-      "src/coupled/coupled_run.cpp",        // a minute before a process that is being ended ends itself
+      "src/coupled/run_ending.cpp",         // a minute before a process that is being ended ends itself
       "src/coupled/run_snapshot_link.cpp",  // it looks for messages and never waits
       "src/program/job_sockets.cpp",       "src/preflight/storage.cpp", "src/stream/stream_link.hpp",
   };
