@@ -2,11 +2,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <cstring>
 
@@ -14,6 +11,7 @@
 #include "kernels/errors.hpp"
 #include "kernels/panel_topology.hpp"
 #include "kernels/sample.hpp"
+#include "src/archive/plain_file.hpp"
 #include "src/hdf5_handles.hpp"
 
 namespace tramontane {
@@ -22,53 +20,8 @@ namespace {
 
 constexpr const char* kMagic = "tramontane archive seal\n";
 
-/// Owner of a file descriptor; every failure names the file.
-class File {
- public:
-  File(const std::string& path, int flags) : path_(path), number_(::open(path.c_str(), flags | O_CLOEXEC)) {
-    if (number_ < 0) fail("open");
-  }
-  ~File() { ::close(number_); }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-
-  std::uint64_t size() const {
-    struct stat info {};
-    if (fstat(number_, &info) != 0) fail("look at");
-    return static_cast<std::uint64_t>(info.st_size);
-  }
-  void read(void* data, std::size_t bytes, std::uint64_t offset) const {
-    for (std::size_t done = 0; done < bytes;) {
-      const ssize_t count =
-          pread(number_, static_cast<char*>(data) + done, bytes - done, static_cast<off_t>(offset + done));
-      if (count < 0 && errno == EINTR) continue;
-      if (count <= 0) fail("read");
-      done += static_cast<std::size_t>(count);
-    }
-  }
-  void write(const void* data, std::size_t bytes, std::uint64_t offset) const {
-    for (std::size_t done = 0; done < bytes;) {
-      const ssize_t count =
-          pwrite(number_, static_cast<const char*>(data) + done, bytes - done, static_cast<off_t>(offset + done));
-      if (count < 0 && errno == EINTR) continue;
-      if (count < 0) fail("write");
-      done += static_cast<std::size_t>(count);
-    }
-  }
-  void sync() const {
-    if (fsync(number_) != 0) fail("bring to the disk");
-  }
-
- private:
-  [[noreturn]] void fail(const char* what) const {
-    throw RunError(fmt::format("cannot {} {} ({})", what, path_, std::strerror(errno)));
-  }
-  std::string path_;
-  int number_;
-};
-
 /// The sum over the bytes of [0, body) that are in no run, and over the runs.
-std::uint64_t sum_outside(const File& file, std::uint64_t body, const std::vector<ByteRun>& runs) {
+std::uint64_t sum_outside(const PlainFile& file, std::uint64_t body, const std::vector<ByteRun>& runs) {
   constexpr std::uint64_t kPiece = 1 << 20;
   std::vector<char> piece(kPiece);
   Checksum sum;
@@ -131,7 +84,7 @@ std::vector<ByteRun> payload_runs(const std::string& path) {
 }
 
 void seal_archive(const std::string& path, const std::vector<ByteRun>& runs) {
-  const File file(path, O_RDWR);
+  const PlainFile file(path, O_RDWR);
   const std::uint64_t body = file.size();
   const std::string text = seal_text(body, runs.size(), sum_outside(file, body, runs));
   file.write(runs.data(), runs.size() * sizeof(ByteRun), body);
@@ -140,7 +93,7 @@ void seal_archive(const std::string& path, const std::vector<ByteRun>& runs) {
 }
 
 ArchiveSeal check_archive_seal(const std::string& path) {
-  const File file(path, O_RDONLY);
+  const PlainFile file(path, O_RDONLY);
   const std::uint64_t size = file.size();
   ArchiveSeal seal;
   seal.body = size;

@@ -67,6 +67,12 @@ std::string to_text(const RunSnapshot& s) {
                       {"metrics", s.metrics},
                       {"restarts", ordered_json::array()},
                       {"parts", ordered_json::object()}};
+  if (s.exchange)
+    out["exchange"] = {{"run", s.exchange->run},
+                       {"samples", s.exchange->samples},
+                       {"learners", s.exchange->learners},
+                       {"refused", s.exchange->refused},
+                       {"learner", s.exchange->learner}};
   for (const RunRestart& r : s.restarts)
     out["restarts"].push_back({{"snapshot", r.snapshot}, {"sample", r.sample}, {"step", r.step}});
   for (const auto& [name, mark] : s.parts) out["parts"][name] = {{"bytes", mark.bytes}, {"checksum", mark.checksum}};
@@ -94,6 +100,14 @@ RunSnapshot snapshot_from(const std::string& text) {
   for (const auto& r : in.at("restarts"))
     s.restarts.push_back({r.at("snapshot").get<std::int64_t>(), r.at("sample").get<std::int64_t>(),
                           r.at("step").get<std::int64_t>()});
+  if (const auto found = in.find("exchange"); found != in.end()) {
+    s.exchange.emplace();
+    found->at("run").get_to(s.exchange->run);
+    found->at("samples").get_to(s.exchange->samples);
+    found->at("learners").get_to(s.exchange->learners);
+    found->at("refused").get_to(s.exchange->refused);
+    found->at("learner").get_to(s.exchange->learner);
+  }
   for (const auto& [name, mark] : in.at("parts").items())
     s.parts[name] = {mark.at("bytes").get<std::uint64_t>(), mark.at("checksum").get<std::uint64_t>()};
   return s;
@@ -113,6 +127,12 @@ void check_fits(const RunSnapshot& snapshot, const std::string& settings, int le
                                    "checkpoint.resume = none",
                                    path, key, found->second, value, key));
   }
+  if ((snapshot.learners == 0) != (learners == 0))
+    throw InputError(fmt::format("{} is of a run whose learner {}, and this one's {}: set exchange.dir {}, or start anew "
+                                 "with checkpoint.resume = none",
+                                 path, snapshot.learners == 0 ? "is a job of its own" : "has ranks of the same job",
+                                 learners == 0 ? "is a job of its own" : "has ranks of the same job",
+                                 snapshot.learners == 0 ? "to the folder where they meet" : "to none"));
   if (snapshot.learners != learners)
     throw InputError(fmt::format("{} is of a run on {} learner rank(s), and this run has {}: set ranks.learner = {}, "
                                  "because samples are dealt out by learner ranks",

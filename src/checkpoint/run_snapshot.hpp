@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,8 @@ inline constexpr int kSnapshotFormat = 201;
 /// Names of the parts in a snapshot's folder.
 inline constexpr const char* kManifestPart = "manifest";
 inline constexpr const char* kStatePart = "state.h5";        ///< fine solver (checkpoint.hpp)
+inline constexpr const char* kArchivePart = "archive-structure";  ///< all of the archive but the samples' values
+                                                                  ///< (archive_structure.hpp); while it is written
 inline constexpr const char* kTrainingPart = "training.h5";  ///< weights, optimiser (training_checkpoint.hpp); not before
                                                              ///< the first step
 std::string learner_part(int learner);    ///< a learner's samples, JSON behind a seal
@@ -39,6 +42,15 @@ struct RunRestart {
   bool operator==(const RunRestart&) const = default;
 };
 
+/// What a run whose learner is a job of its own must know of their exchange.
+struct ExchangePast {
+  std::string run;           ///< token of the run: its jobs share it
+  std::int64_t samples = 0;  ///< in the archive, readable
+  std::int64_t learners = 0, refused = 0;  ///< that have come; weights files that were damaged
+  std::string learner;       ///< token of the last one that came
+  bool operator==(const ExchangePast&) const = default;
+};
+
 inline constexpr std::int64_t kNoArchive = -1, kArchiveFailed = -2;
 
 struct RunSnapshot {
@@ -54,6 +66,7 @@ struct RunSnapshot {
   std::int64_t archived = kNoArchive;  ///< samples in the archive
   double stall_seconds = 0;
   std::string metrics;  ///< lines of the solver's reports
+  std::optional<ExchangePast> exchange;  ///< of a run with exchange.dir, which has no learner ranks
   std::vector<RunRestart> restarts;
   struct Mark {
     std::uint64_t bytes = 0, checksum = 0;

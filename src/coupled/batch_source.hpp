@@ -35,7 +35,8 @@ class BatchSource {
   /// the next call.
   virtual std::vector<const Sample*> batch(std::int64_t step) = 0;
   /// Comes to the state that batch(1) to batch(step) leave behind, for a training that goes on from a checkpoint: the
-  /// order of samples is a function of the step's number and the seed, so nothing of it need be stored.
+  /// order of samples is a function of the step's number and the seed, so nothing of it need be stored. It may be broken off as
+  /// batch() may.
   virtual void skip(std::int64_t step) = 0;
   /// Loss over the held-out samples at hand; a report of no samples when there are none.
   virtual ValidationReport validate(Trainer& trainer) = 0;
@@ -43,7 +44,7 @@ class BatchSource {
   virtual RolloutReport validate_rollouts(Trainer&) { return {}; }
   /// After the last step.
   virtual void finish() = 0;
-  /// Whether the last prepare(), batch() (then empty) or finish() came back before its work was done, on all ranks
+  /// Whether the last prepare(), skip(), batch() (then empty) or finish() came back before its work was done, on all ranks
   /// together, because the source was made to break off: it is to be called again.
   virtual bool is_interrupted() const { return false; }
 

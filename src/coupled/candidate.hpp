@@ -54,6 +54,8 @@ class CandidateSource {
   /// The next candidate's bytes, in the order they were offered.
   virtual std::optional<std::vector<std::byte>> poll() = 0;
   virtual void answer(const Verdict& verdict) = 0;
+  /// The last verdict of a run that goes on from a snapshot, and what is in use; version 0 when there was none.
+  virtual void take_up(const Verdict&) {}
   /// Lost once means lost for good, unless the source can take a learner back.
   virtual LearnerState learner() = 0;
   /// All samples are with the learner: from now on it has no reason to be silent for longer than the deadline.

@@ -1,5 +1,7 @@
 #include "src/coupled/coupled_run.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <memory>
 #include <optional>
 #include <vector>
@@ -62,7 +64,9 @@ class CoupledRun {
   /// while the learners listen.
   void check_input() {
     collective_guard(context_.world, [&] {
-      if (is_two_jobs_ && context_.is_root()) exchange_ = std::make_unique<SolverEnd>(deck_, announcement_of(deck_));
+      if (!is_two_jobs_ || !context_.is_root()) return;
+      const ExchangePast* before = continued() && continued()->exchange ? &*continued()->exchange : nullptr;
+      exchange_ = std::make_unique<SolverEnd>(deck_, announcement_of(deck_, continued()), before);
     });
     collective_guard(context_.world, [&] {
       if (is_learner_) return;
@@ -73,8 +77,22 @@ class CoupledRun {
       const auto told = [&](ArchiveChange change, std::int64_t samples) {
         if (exchange_) exchange_->archive_changed(change, samples);
       };
-      archive_ = make_archive(deck_, role_, pair_->coarse().grid().tiling(), told, continued());
+      try {
+        archive_ = make_archive(deck_, role_, pair_->coarse().grid().tiling(), told, past_ ? &*past_ : nullptr);
+      } catch (const ArchiveUnreadable& error) {  // on all ranks together
+        begin_anew(error.what());
+        archive_ = make_archive(deck_, role_, pair_->coarse().grid().tiling(), told);
+      }
     });
+    if (exchange_ && continued() && !archive_)
+      exchange_->archive_is_over(continued()->archived < 0 ? ArchiveChange::ended : ArchiveChange::completed);
+  }
+
+  /// A learner of another job has its samples from the archive alone: without it all are made again.
+  void begin_anew(const std::string& why) {
+    if (context_.is_root())
+      spdlog::warn("{}, and the learner takes its samples from there: the lessons begin anew, with the same samples", why);
+    past_.reset();
   }
 
   void open_reports() {
@@ -99,7 +117,10 @@ class CoupledRun {
 
   void solve_beside_another_job() {
     SolverSide solver(context_, *pair_, archive_.get(), nullptr, exchange_.get(), metrics_.get());
+    std::unique_ptr<SolverSnapshots> snapshots = make_snapshots(solver, nullptr);
     ending_.whole = solver.run(summary_);
+    add_snapshots(snapshots.get());
+    if (exchange_ && snapshots && !ending_.whole) exchange_->pause();
     archive_.reset();
     collective_guard(context_.world, [&] {
       if (exchange_) summary_.exchange = close_exchange(*exchange_, solver.samples());
@@ -139,23 +160,30 @@ class CoupledRun {
                                                 pair_->coarse().grid().tiling(), stream_options(deck_, continued()));
     SolverSide solver(context_, *pair_, archive_.get(), stream.get(), context_.is_root() ? &handover : nullptr,
                       metrics_.get());
-    std::unique_ptr<SolverSnapshots> snapshots;
-    if (link) {
-      snapshots = std::make_unique<SolverSnapshots>(context_, *pair_, *link, metrics_path(deck_, "solver"), continued(),
-                                                    past_ ? past_->path : "");
-      solver.set_snapshots(snapshots.get(), past_ ? &*past_ : nullptr);
-    }
+    std::unique_ptr<SolverSnapshots> snapshots = make_snapshots(solver, link);
     ending_.whole = solver.run(summary_);
-    if (snapshots) {
-      snapshots->end();
-      summary_.snapshots = snapshots->summary();
-      if (!ending_.whole) ending_.why_not_saved = snapshots->failure();
-    }
+    if (snapshots) snapshots->end();
+    add_snapshots(snapshots.get());
     // A lost learner may have come to its senses since; it is not waited for.
     const double patience = summary_.gate->learner_lost.empty() ? deck_.stream.deadline : kLostSeconds;
     int together = context_.is_root() && handover.end_together(patience) ? 1 : 0;
     MPI_Bcast(&together, 1, MPI_INT, 0, role_);
     if (!together) end_alone(handover);
+  }
+
+  /// None when the deck asks for none.
+  std::unique_ptr<SolverSnapshots> make_snapshots(SolverSide& solver, SnapshotLink* link) {
+    if (!deck_.takes_snapshots()) return nullptr;
+    auto snapshots = std::make_unique<SolverSnapshots>(context_, *pair_, link, exchange_.get(), metrics_path(deck_, "solver"),
+                                                       continued(), past_ ? past_->path : "");
+    solver.set_snapshots(snapshots.get(), past_ ? &*past_ : nullptr);
+    return snapshots;
+  }
+
+  void add_snapshots(const SolverSnapshots* snapshots) {
+    if (!snapshots) return;
+    summary_.snapshots = snapshots->summary();
+    if (!ending_.whole) ending_.why_not_saved = snapshots->failure();
   }
 
   [[noreturn]] void end_alone(ModelHandover& handover) {

@@ -11,9 +11,10 @@
 
 namespace tramontane {
 
-RunAnnouncement announcement_of(const Deck& deck) {
+RunAnnouncement announcement_of(const Deck& deck, const RunSnapshot* continued) {
   RunAnnouncement run;
-  run.run_id = run_id(deck);
+  run.run_id = continued ? continued->run_id : run_id(deck);
+  run.takes_snapshots = deck.takes_snapshots();
   run.archive = std::filesystem::absolute(deck.stream.archive.value()).lexically_normal();
   run.output_dir = std::filesystem::absolute(deck.output.dir).lexically_normal();
   run.n = deck.grid.n;

@@ -6,8 +6,8 @@
 
 namespace tramontane {
 
-/// What the learner's job must know.
-RunAnnouncement announcement_of(const Deck& deck);
+/// What the learner's job must know. Of a run that goes on: its name is the one that it began with.
+RunAnnouncement announcement_of(const Deck& deck, const RunSnapshot* continued = nullptr);
 
 /// Both jobs' counts of samples. Call on one rank. Throws RunError when they do not fit.
 ExchangeSummary close_exchange(SolverEnd& exchange, std::int64_t produced);

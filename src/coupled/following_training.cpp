@@ -3,11 +3,16 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <thread>
+#include <utility>
 
 #include "kernels/checksum.hpp"
 #include "kernels/communicator.hpp"
+#include "kernels/wait_scope.hpp"
+#include "ml/mpi_deadline.hpp"
 #include "src/checkpoint/training_store.hpp"
 #include "src/coupled/candidate_maker.hpp"
 #include "src/coupled/delivery_record.hpp"
@@ -25,6 +30,7 @@
 #include "src/output/run_folder.hpp"
 #include "src/program/collective_guard.hpp"
 #include "src/program/estimate.hpp"
+#include "src/program/signals.hpp"
 
 namespace tramontane {
 
@@ -67,6 +73,7 @@ class FollowingTraining {
     CandidateMaker maker(deck_, plan_.steps, end_.get(), end_ ? end_->first_version() : 1);
     LearningHooks hooks;
     hooks.after_step = [&](std::int64_t step) {
+      step_ = step;
       if (end_) end_->beat(step);
       say_end(source.end());
     };
@@ -76,9 +83,11 @@ class FollowingTraining {
     };
     hooks.checkpoint_due = [&] { return store.is_due(); };
     hooks.checkpoint = [&](TrainingCheckpoint checkpoint) { store.write(std::move(checkpoint)); };
+    hooks.held_up = [&] { return wait_for_run(source); };
     const RunAnnouncement& said = run_.announcement;
     ReservoirBatches batches(deck_, source, plan_.steps, said.training, said.validation, surrogate_statics(plan_.n).area,
                              context_.world, context_.is_root());
+    batches.set_break([&] { return source.breaks_off(); });
     watch_drift(deck_, batches, metrics_.get());
     if (context_.is_root()) spdlog::info("a learner rank holds {} for samples", bytes_text(batches.pool_bytes()));
     LearningOutcome outcome = learn(deck_, plan_, batches, context_.world, metrics_.get(), hooks);
@@ -86,10 +95,12 @@ class FollowingTraining {
     add_reservoir_figures(outcome.summary, batches);
     const bool is_stopped = outcome.is_stopped && outcome.summary.steps < plan_.steps;
     report(outcome, source, is_stopped);
-    maker.offer_last(std::move(outcome.model));
+    if (has_model(outcome)) maker.offer_last(std::move(outcome.model));
     if (end_) end_->end(is_stopped ? "stopped" : "done", exchange_.taken, exchange_.rejected);
     if (is_stopped && context_.is_root())
-      spdlog::info("the checkpoint is {}; run the same command with --set learner.resume=auto to continue", store.last());
+      spdlog::info("{}; run the same command with --set learner.resume=auto to continue",
+                   store.last().empty() ? "there was no step, and so there is no checkpoint"
+                                        : "the checkpoint is " + store.last());
     return is_stopped ? kExitStopped : kExitDone;
   }
 
@@ -153,12 +164,49 @@ class FollowingTraining {
     terms.mark = folder / "archive.mark";
     terms.note = folder / "solver.json";
     terms.run = run_.token;
+    terms.takes_snapshots = run_.announcement.takes_snapshots;
     terms.coarse_n = plan_.n;
     terms.interval_seconds = plan_.interval;
     terms.silence_seconds = deck_.exchange.silence;
     terms.learner = context_.rank;
     terms.learners = context_.size;
     return terms;
+  }
+
+  /// None when training ended before the first step of this job.
+  static bool has_model(const LearningOutcome& outcome) { return !outcome.model.weights.empty(); }
+
+  /// The run is away, or a signal has ended a wait for samples. Training stands still until the run goes on, at most
+  /// exchange.wait, because steps on the samples of its past alone would use the training up. Returns whether it ends here,
+  /// by a signal or when that time has passed. On all ranks together.
+  bool wait_for_run(FollowedArchiveSource& source) {
+    using namespace std::chrono_literals;
+    const WaitScope wait("the run to go on in " + *deck_.exchange.dir, MPI_COMM_NULL, WaitScope::kAll, WaitScope::kOutside);
+    enum Word : int { kWait, kIsBack, kHasGivenUp };
+    const double began = MPI_Wtime();
+    bool is_told = false;
+    for (;; std::this_thread::sleep_for(50ms)) {
+      int words[2] = {stop_requested() ? 1 : 0, kWait};
+      if (context_.is_root()) {
+        words[1] = source.is_run_back()                           ? kIsBack
+                   : MPI_Wtime() - began > deck_.exchange.wait ? kHasGivenUp
+                                                                  : kWait;
+        if (words[0] == 0 && words[1] == kWait && !std::exchange(is_told, true))
+          spdlog::warn("{}: training waits at step {} for the run to go on, at most {} (exchange.wait)", source.why_away(),
+                       step_, duration_text(deck_.exchange.wait));
+        end_->hold(step_);
+      }
+      std::vector<MPI_Request> requests(1);
+      MPI_Iallreduce(MPI_IN_PLACE, words, 2, MPI_INT, MPI_MAX, context_.world, requests.data());
+      wait_with_deadline(requests, deck_.stream.deadline, "word from the other learners while the run is away",
+                         context_.world);
+      has_given_up_ = words[0] == 0 && words[1] == kHasGivenUp;
+      if (words[0] != 0 || has_given_up_) return true;
+      if (words[1] == kIsBack) break;
+    }
+    if (is_told) spdlog::info("the run goes on");
+    source.go_on();
+    return false;
   }
 
   /// Once, when it happens and not when training is over.
@@ -185,19 +233,25 @@ class FollowingTraining {
     summary.learner_ranks = context_.size;
     summary.learner = outcome.summary;
     summary.exchange = exchange_;
-    summary.exchange->partner = text_of(source.end());
+    summary.exchange->partner = has_given_up_ ? "the run is away" : text_of(source.end());
     collective_guard(context_.world, [&] {
       if (!context_.is_root()) return;
-      outcome.model.save(std::filesystem::path(deck_.output.dir) / deck_.learner.model);
-      save_as_onnx(deck_, outcome.model);
+      if (has_model(outcome)) {
+        outcome.model.save(std::filesystem::path(deck_.output.dir) / deck_.learner.model);
+        save_as_onnx(deck_, outcome.model);
+      }
       summary.wall_seconds = MPI_Wtime() - began_;
       summary.energy = energy_.read();
       write_summary(deck_.output.dir, summary);
       make_report(deck_);
-      spdlog::info("{} after {} steps, {:.0f} s, {} samples taken, {} rejected; {}: loss {:.4f} -> {:.4f}; model in {}/{}",
-                   is_stopped ? "stopped by a signal" : "trained", summary.learner->steps, summary.wall_seconds,
-                   exchange_.taken, exchange_.rejected, text_of(source.end()), summary.learner->loss_first,
-                   summary.learner->loss_last, deck_.output.dir, deck_.learner.model);
+      spdlog::info("{} after {} steps, {:.0f} s, {} samples taken, {} rejected; {}: loss {:.4f} -> {:.4f}; {}",
+                   has_given_up_ ? "stopped, because the run has not gone on within exchange.wait,"
+                   : is_stopped  ? "stopped by a signal"
+                                 : "trained",
+                   summary.learner->steps, summary.wall_seconds, exchange_.taken, exchange_.rejected,
+                   summary.exchange->partner, summary.learner->loss_first, summary.learner->loss_last,
+                   has_model(outcome) ? "model in " + deck_.output.dir + "/" + deck_.learner.model
+                                      : std::string("no step, so no model"));
     });
   }
 
@@ -210,7 +264,9 @@ class FollowingTraining {
   LearningPlan plan_;
   ExchangeSummary exchange_;
   std::unique_ptr<MetricsWriter> metrics_;
+  std::int64_t step_ = 0;      ///< the last one
   bool said_end_ = false;
+  bool has_given_up_ = false;  ///< the run has been away for too long
 };
 
 }  // namespace

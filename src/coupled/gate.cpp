@@ -434,6 +434,7 @@ void Gate::restore(GateState state) {
     versions_.push_back(std::move(version));
   }
   if (facts.at("has_last").get<bool>()) last_ = model(k);
+  if (is_root() && source_) source_->take_up({last_version_, last_version_ == version(), version(), current_loss()});
 }
 
 GateSummary Gate::summary() const {

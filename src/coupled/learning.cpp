@@ -102,6 +102,7 @@ class Learning {
     for (batches_.prepare(); breaks_off() && !stopped_;) batches_.prepare();
     if (stopped_) return stopped_early();
     plan_.resumed ? resume() : start();
+    if (stopped_) return stopped_early();
     is_started_ = true;
     const std::int64_t first = steps_done_;
     Progress progress(first > 0 ? fmt::format("training after step {}", first) : "training",
@@ -120,7 +121,8 @@ class Learning {
       try {
         report = plan_.contains_bad_steps ? bad_steps_.step(step, draw) : trainer_.step(draw());
       } catch (const Stopped&) {
-        return stopped_early();
+        if (!hooks_.held_up) return stopped_early();
+        break;
       }
       record(report);
       const bool ends_one_step = plan_.rollout.begins_after(step);
@@ -136,7 +138,7 @@ class Learning {
     }
     for (batches_.finish(); breaks_off() && !stopped_;) batches_.finish();
     progress.finish();
-    if (hooks_.broken_off && stopped_) return stopped_early();
+    if (stopped_ && (hooks_.broken_off || steps_done_ == 0)) return stopped_early();
     LearningOutcome out;
     out.is_stopped = stopped_;
     distribution_ = batches_.distribution();
@@ -155,11 +157,12 @@ class Learning {
   /// Whether the batches were broken off; then what was wanted is done, and they are to be asked again.
   bool breaks_off() {
     if (!batches_.is_interrupted()) return false;
-    stopped_ = hooks_.broken_off(is_started_ ? std::optional(checkpoint()) : plan_.resumed);
+    stopped_ = hooks_.held_up ? hooks_.held_up()
+                              : hooks_.broken_off(is_started_ ? std::optional(checkpoint()) : plan_.resumed);
     return true;
   }
 
-  /// After a snapshot that was to be the last: it holds all there is.
+  /// After a snapshot that was to be the last: it holds all there is. Before the first step of a job there is nothing new.
   LearningOutcome stopped_early() const {
     LearningOutcome out;
     out.is_stopped = true;
@@ -208,7 +211,7 @@ class Learning {
     trainer_.set_normaliser(from.normaliser);
     trainer_.restore(from.optimiser);
     steps_done_ = from.optimiser.step;
-    batches_.skip(steps_done_);
+    for (batches_.skip(steps_done_); breaks_off() && !stopped_;) batches_.skip(steps_done_);
     const TrainingProgress& p = from.progress;
     first_loss_ = p.loss_first;
     held_out_ = p.held_out_loss;

@@ -45,6 +45,9 @@ struct LearningHooks {
   /// When the source of batches has broken off: what is to be done then, with the training as it stands (nothing before
   /// the first step is prepared). Returns whether training ends here, without a model. Signals are left to it.
   std::function<bool(const std::optional<TrainingCheckpoint>&)> broken_off;
+  /// Instead of it: waits until the source may be asked again. Returns whether training ends here as after a signal: with a
+  /// checkpoint and the model as it is, if there has been a step. Signals are heard as ever.
+  std::function<bool()> held_up;
 };
 
 struct LearningOutcome {

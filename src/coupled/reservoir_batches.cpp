@@ -283,7 +283,11 @@ std::vector<const Sample*> ReservoirBatches::batch(std::int64_t step) {
 void ReservoirBatches::skip(std::int64_t step) {
   // From an archive the same samples come again, so the reservoir's past can be gone through without training.
   if (restored_) return;
-  for (std::int64_t k = 1; k <= step; ++k) batch(k);
+  while (skipped_ < step) {
+    batch(skipped_ + 1);
+    if (interrupted_) return;
+    ++skipped_;
+  }
 }
 
 ValidationReport ReservoirBatches::validate(Trainer& trainer) {

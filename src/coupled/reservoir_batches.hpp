@@ -47,7 +47,7 @@ class ReservoirBatches : public BatchSource {
   /// then fills up only what is lacking, as skip() skips nothing. The source goes on behind the last sample of the state. Throws RunError
   /// when the state does not fit.
   void restore(const ReservoirBatchesState& state);
-  /// Makes prepare(), batch() and finish() come back early when `breaks_off` says yes on any learner rank, until it no
+  /// Makes prepare(), skip(), batch() and finish() come back early when `breaks_off` says yes on any learner rank, until it no
   /// longer does. It is asked often, also while the source is waited for.
   void set_break(std::function<bool()> breaks_off) { breaks_off_ = std::move(breaks_off); }
   /// Takes all that the source has at hand, whatever the waiting list's length: for a moment at which no sample may be
@@ -123,6 +123,7 @@ class ReservoirBatches : public BatchSource {
   std::vector<Delivery> deliveries_;
   std::vector<Delivery> record_;  ///< to be repeated
   std::size_t recorded_ = 0;      ///< of them already in
+  std::int64_t skipped_ = 0;      ///< steps that skip() has gone through
   bool replays_ = false;
   ChannelMoments arrived_moments_;  ///< since the last look
   std::unordered_map<const Sample*, ChannelMoments> moments_;  ///< of the training samples, by their fixed memory

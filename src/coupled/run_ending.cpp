@@ -34,7 +34,7 @@ void write_reports(const CommandContext& context, MPI_Comm together, const RunEn
     check_conservation(*summary.solver);
     spdlog::info("{} after {:.0f} s; summary in {}/summary.json", ending.whole ? "done" : "stopped by a signal",
                  summary.wall_seconds, deck.output.dir);
-    if (exchange) exchange->finish(ending.whole ? "done" : "stopped");
+    if (exchange) exchange->finish(ending.whole ? "done" : is_cut && ending.why_not_saved.empty() ? "paused" : "stopped");
     if (!is_cut) return;
     const std::string last = summary.snapshots->last;
     if (!ending.why_not_saved.empty())

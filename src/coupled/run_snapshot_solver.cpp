@@ -12,7 +12,9 @@
 #include "kernels/communicator.hpp"
 #include "kernels/wait_scope.hpp"
 #include "ml/mpi_deadline.hpp"
+#include "src/archive/archive_structure.hpp"
 #include "src/checkpoint/checkpoint.hpp"
+#include "src/checkpoint/sealed_file.hpp"
 #include "src/coupled/provenance.hpp"
 #include "src/coupled/run_snapshot_resume.hpp"
 #include "src/output/metrics.hpp"
@@ -23,6 +25,8 @@ namespace tramontane {
 
 namespace {
 
+constexpr int kArchivePartFormat = 501;
+
 /// Whole periods of checkpoint.every in the model time taught so far.
 std::int64_t periods_at(const Deck& deck, const LessonPlace& place) {
   const auto every = deck.checkpoint_every();
@@ -32,16 +36,17 @@ std::int64_t periods_at(const Deck& deck, const LessonPlace& place) {
 
 }  // namespace
 
-SolverSnapshots::SolverSnapshots(const CommandContext& context, SolverPair& pair, SnapshotLink& link,
+SolverSnapshots::SolverSnapshots(const CommandContext& context, SolverPair& pair, SnapshotLink* link, SolverEnd* exchange,
                                  std::string metrics_path, const RunSnapshot* continued, const std::string& path)
     : context_(context),
       deck_(context.deck),
       pair_(pair),
       link_(link),
+      exchange_(exchange),
       store_(context.deck),
       metrics_path_(std::move(metrics_path)),
       last_(path),
-      run_id_(run_id(context.deck)),
+      run_id_(continued ? continued->run_id : run_id(context.deck)),
       clock_(MPI_Wtime()) {
   if (continued) {
     next_ = continued->number + 1;
@@ -77,13 +82,13 @@ bool SolverSnapshots::is_due(const LessonPlace& place) const {
 
 bool SolverSnapshots::consider(const LessonPlace& place, bool always) {
   if (is_stopped_) return true;
-  int flags[2] = {stop_requested() || (is_root() && link_.learner_was_signalled()) ? 1 : 0,
+  int flags[2] = {stop_requested() || (is_root() && link_ && link_->learner_was_signalled()) ? 1 : 0,
                   always || is_due(place) ? 1 : 0};
   MPI_Allreduce(MPI_IN_PLACE, flags, 2, MPI_INT, MPI_MAX, pair_.comm());
   is_stopped_ = flags[0] != 0;
   if (!is_stopped_ && flags[1] == 0) return false;
   const double began = MPI_Wtime();
-  if (parts_.gate->learner_is_lost()) {
+  if (link_ && parts_.gate->learner_is_lost()) {
     if (is_root() && !has_warned_)
       spdlog::warn("without the learner there are no more snapshots{}",
                    last_.empty() ? std::string() : "; the last good one is " + last_);
@@ -123,13 +128,13 @@ bool SolverSnapshots::take(const LessonPlace& place, bool stop) {
   if (!why.empty() && !stop) {
     failure_ = why;
   } else {
-    if (is_root()) link_.tell({SnapshotWord::take, stop ? 1 : 0, snapshot.number});
+    if (is_root() && link_) link_->tell({SnapshotWord::take, stop ? 1 : 0, snapshot.number});
     const std::string silent = drain();
     if (!silent.empty()) {
       failure_ = silent;
       if (is_root()) parts_.gate->tell_lost(silent);
-    } else if (is_root()) {
-      link_.tell({SnapshotWord::drained, 0, snapshot.number});
+    } else if (is_root() && link_) {
+      link_->tell({SnapshotWord::drained, 0, snapshot.number});
     }
     const std::string mine = !silent.empty() ? silent : why.empty() ? write_parts(snapshot, snapshot.ledger) : why;
     snapshot.archived = parts_.archive ? (parts_.archive->failed() ? kArchiveFailed : parts_.archive->size()) : archived_;
@@ -139,6 +144,10 @@ bool SolverSnapshots::take(const LessonPlace& place, bool stop) {
     try {
       collective_guard(pair_.comm(), [&] {
         if (!is_root() || !failure_.empty()) return;
+        if (exchange_) {
+          snapshot.training_step = exchange_->learner().step;
+          snapshot.exchange = exchange_->past();
+        }
         snapshot.metrics = metrics_text(metrics_path_);
         store_.seal(snapshot);
       });
@@ -186,7 +195,10 @@ std::string SolverSnapshots::write_parts(const RunSnapshot& snapshot, Ledger& le
   if (!ledger.closed() || ledger.in_flight != 0)
     throw RunError("the stream's ledger does not close at a snapshot: " + to_string(ledger));
   try {
-    if (parts_.archive && !parts_.archive->failed()) parts_.archive->flush();
+    if (parts_.archive && !parts_.archive->failed()) {
+      parts_.archive->flush();
+      write_archive_structure(folder);
+    }
     Checkpoint checkpoint;
     if (at_end_) {
       checkpoint = *at_end_;
@@ -206,8 +218,17 @@ std::string SolverSnapshots::write_parts(const RunSnapshot& snapshot, Ledger& le
   return "";
 }
 
+/// Nothing writes to the archive between its flush and the next sample.
+void SolverSnapshots::write_archive_structure(const std::string& folder) const {
+  collective_guard(pair_.comm(), [&] {
+    if (!is_root()) return;
+    write_sealed_file(folder + "/" + kArchivePart, kArchivePartFormat, archive_structure(*deck_.stream.archive));
+  });
+}
+
 /// Waits until every learner has answered; returns why there is no snapshot, or "", on every rank. `step` is the training's.
 std::string SolverSnapshots::await_learners(std::int64_t number, std::int64_t& step) {
+  if (!link_) return "";
   std::string why;
   int state = 0;  // 0: waiting, 1: all answers are here, 2: too late
   const WaitScope wait("the learners' parts of a snapshot", MPI_COMM_NULL, WaitScope::kAll, deck_.stream.deadline);
@@ -216,7 +237,7 @@ std::string SolverSnapshots::await_learners(std::int64_t number, std::int64_t& s
     const double slice = MPI_Wtime();
     while (is_root() && state == 0 && MPI_Wtime() - slice < 1.0) {
       const bool is_there = parts_.gate->listen();
-      const auto& answers = link_.answers(number);
+      const auto& answers = link_->answers(number);
       if (static_cast<int>(answers.size()) == context_.ranks.learners) {
         state = 1;
         for (const SnapshotAnswer& answer : answers) {
@@ -253,7 +274,7 @@ SnapshotSummary SolverSnapshots::summary() const {
 void SolverSnapshots::end() {
   if (is_ended_) return;
   is_ended_ = true;
-  if (is_root()) link_.tell({SnapshotWord::end, 0, 0});
+  if (is_root() && link_) link_->tell({SnapshotWord::end, 0, 0});
 }
 
 }  // namespace tramontane

@@ -12,6 +12,7 @@
 #include "src/coupled/run_snapshot_link.hpp"
 #include "src/coupled/solver_pair.hpp"
 #include "src/coupled/solver_report.hpp"
+#include "src/exchange/solver_end.hpp"
 #include "src/output/summary.hpp"
 #include "src/program/commands.hpp"
 #include "src/stream/stream_producer.hpp"
@@ -20,7 +21,8 @@ namespace tramontane {
 
 /// On all solver ranks. A snapshot is taken between two samples, or after the lessons between two leads of a forecast:
 /// the first solver rank tells the learners, all solver ranks drain the stream and write the fine state, the learners
-/// take in what has come and write their part; when all is on the disk, the first solver rank writes the manifest.
+/// take in what has come and write their part; when all is on the disk, the first solver rank writes the manifest. A
+/// learner that is a job of its own takes no part: it has the archive, and checkpoints.
 class SolverSnapshots {
  public:
   /// What a snapshot takes from.
@@ -32,9 +34,11 @@ class SolverSnapshots {
   };
 
   /// Collective over the solver ranks.
+  /// @param link to the learners; null: there are none in this job
+  /// @param exchange on the first rank of a run whose learner is a job of its own: null elsewhere
   /// @param continued the snapshot that the run goes on from and its path, when there is one
-  SolverSnapshots(const CommandContext& context, SolverPair& pair, SnapshotLink& link, std::string metrics_path,
-                  const RunSnapshot* continued, const std::string& path);
+  SolverSnapshots(const CommandContext& context, SolverPair& pair, SnapshotLink* link, SolverEnd* exchange,
+                  std::string metrics_path, const RunSnapshot* continued, const std::string& path);
 
   void set_parts(const Parts& parts) { parts_ = parts; }
   /// From now on the lessons are over and the stream is closed, with these counts. The fine solver's progress and drifts
@@ -59,13 +63,15 @@ class SolverSnapshots {
   bool take(const LessonPlace& place, bool stop);
   std::string drain();
   std::string write_parts(const RunSnapshot& snapshot, Ledger& ledger);
+  void write_archive_structure(const std::string& folder) const;
   std::string await_learners(std::int64_t number, std::int64_t& step);
   bool is_root() const { return context_.is_root(); }
 
   const CommandContext& context_;
   const Deck& deck_;
   SolverPair& pair_;
-  SnapshotLink& link_;
+  SnapshotLink* link_;
+  SolverEnd* exchange_;
   RunSnapshotStore store_;
   std::string metrics_path_, last_, failure_;
   std::int64_t next_ = 1, taken_ = 0;

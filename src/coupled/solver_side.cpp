@@ -4,7 +4,12 @@
 #include <spdlog/spdlog.h>
 
 #include <filesystem>
+#include <span>
 
+#include "kernels/communicator.hpp"
+#include "src/archive/archive_reader.hpp"
+#include "src/archive/archive_structure.hpp"
+#include "src/checkpoint/sealed_file.hpp"
 #include "src/coupled/coarse_physics.hpp"
 #include "src/coupled/forecast_report.hpp"
 #include "src/coupled/provenance.hpp"
@@ -17,9 +22,39 @@
 
 namespace tramontane {
 
+namespace {
+
+/// Brings the archive back to the flush of the snapshot, whatever a kill has left of its structure since. Throws
+/// ArchiveUnreadable on all ranks when what is there is not this run's, or lacks samples.
+void restore_archive(const Deck& deck, MPI_Comm solvers, const RunPast& past) {
+  std::string why;
+  collective_guard(solvers, [&] {
+    if (rank_in(solvers) != 0 || !past.snapshot.parts.contains(kArchivePart)) return;
+    const std::string& path = *deck.stream.archive;
+    try {
+      const ArchiveReader there(path, true);
+      if (there.run_id() != past.snapshot.run_id) why = fmt::format("archive {}: it is of another run", path);
+    } catch (const InputError&) {
+      // In pieces, as it may be.
+    }
+    if (!why.empty()) return;
+    try {
+      const std::string structure = read_behind_seal(past.path + "/" + kArchivePart);
+      restore_archive_structure(path, std::as_bytes(std::span(structure)));
+    } catch (const RunError& error) {
+      why = error.what();
+    }
+  });
+  why = shared_text(why, solvers);
+  if (!why.empty()) throw ArchiveUnreadable(why);
+}
+
+}  // namespace
+
 std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, const Tiling& tiling,
                                             std::function<void(ArchiveChange, std::int64_t)> on_change,
-                                            const RunSnapshot* continued) {
+                                            const RunPast* past) {
+  const RunSnapshot* continued = past ? &past->snapshot : nullptr;
   if (!deck.stream.archive || (continued && continued->lessons_done)) return nullptr;
   int rank = 0;
   MPI_Comm_rank(solvers, &rank);
@@ -41,6 +76,7 @@ std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, 
   if (continued && continued->archived != kNoArchive) {
     meta.keep_samples = continued->archived;
     try {
+      restore_archive(deck, solvers, *past);
       return std::make_unique<ArchiveWriter>(*deck.stream.archive, solvers, tiling, meta);
     } catch (const ArchiveUnreadable& error) {
       collective_guard(solvers, [&] {
@@ -48,9 +84,10 @@ std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, 
         const bool is_there = std::filesystem::exists(*deck.stream.archive);
         if (is_there) set_aside(*deck.stream.archive);
         spdlog::warn("the archive can not be continued ({}): a new one begins with sample {}{}", error.what(),
-                     continued->place.number,
+                     deck.exchange.dir ? 0 : continued->place.number,
                      is_there ? ", the old one is kept as " + *deck.stream.archive + ".broken" : "");
       });
+      if (deck.exchange.dir) throw;
       meta.keep_samples.reset();
     }
   }
@@ -69,7 +106,7 @@ bool SolverSide::run(Summary& summary) {
     if (!stream_lessons()) return leave(summary);
     if (stream_) ledger = end_stream();
   }
-  if (stream_ || past_) report_stream(summary, ledger);
+  if (stream_ || (past_ && !past_->snapshot.exchange)) report_stream(summary, ledger);
   gate_.end_lessons();
   if (snapshots_) {
     snapshots_->lessons_are_over({samples_, static_cast<std::int32_t>(lessons_of(deck_).size()), 0}, ledger);

@@ -16,12 +16,14 @@
 namespace tramontane {
 
 /// The archive that stream.archive asks for; nothing when it is none. Of a run that goes on from a snapshot: the one that
-/// is there, behind the snapshot's samples; nothing when it was complete then, or had failed; one that can not be read
-/// any more is set aside and a new one begun, which is said. Collective over the solvers. Throws InputError.
+/// is there, brought back to the snapshot's samples; nothing when it was complete then, or had failed; one that can not be
+/// read any more is set aside and a new one begun, which is said, or with exchange.dir ArchiveUnreadable is thrown.
+/// Collective over the solvers. Throws InputError.
 /// @param on_change see ArchiveMeta
+/// @param past of a run that goes on
 std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, const Tiling& tiling,
                                             std::function<void(ArchiveChange, std::int64_t)> on_change = {},
-                                            const RunSnapshot* continued = nullptr);
+                                            const RunPast* past = nullptr);
 
 /// What the solver ranks do, in order: stream lessons while the gate takes in weights, run reference forecasts while the
 /// learner trains on, take its last weights, run the hybrid with the version in use, score. Fills in the solver's, the

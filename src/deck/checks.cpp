@@ -288,11 +288,6 @@ void check_deck(const Deck& deck, Command command, const RankLayout& layout) {
   if (deck.checkpoint.resume != "none" && command != Command::run)
     throw InputError(deck.where("checkpoint.resume") +
                      "checkpoint.resume continues tramontane run: set it to none (train goes on with learner.resume)");
-  if (coupled && deck.exchange.dir && deck.takes_snapshots())
-    throw InputError(
-        fmt::format("{}a run with exchange.dir takes no snapshots: set checkpoint.resume and checkpoint.minutes to none and "
-                    "checkpoint.every to auto (its learner, train, has checkpoints of its own)",
-                    place_of(deck, {"checkpoint.resume", "checkpoint.minutes", "checkpoint.every"})));
   if (coupled) check_teaching(deck);
   if (has_two_jobs(deck, command)) check_exchange(deck, command);
   if (coupled || command == Command::train) {

@@ -104,6 +104,11 @@ bool Claim::is_held() const {
   return token_in(read_note(terms_.claim)) == token_;
 }
 
+bool Claim::is_taken() const {
+  const std::string token = token_in(read_note(terms_.claim));
+  return !token.empty() && token != token_;
+}
+
 void Claim::release() {
   if (released_) return;
   released_ = true;

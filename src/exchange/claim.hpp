@@ -32,6 +32,8 @@ class Claim {
 
   /// Whether the file still has this job's token. A job that hung for too long may have lost it.
   bool is_held() const;
+  /// Whether another job's token stands there. A file that can not be read now tells nothing.
+  bool is_taken() const;
   /// Removes the file if it is still this job's.
   void release();
   /// Who held it before and was taken for dead; empty when the claim was free.

@@ -18,7 +18,7 @@ namespace tramontane {
 
 inline constexpr const char* kExchangeFormat = "tramontane exchange";
 /// Of notes and mark. Raised when a program that knows the older one would misread the newer one.
-inline constexpr int kExchangeProtocol = 1;
+inline constexpr int kExchangeProtocol = 2;
 
 class ExchangeFolder {
  public:

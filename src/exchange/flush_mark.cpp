@@ -31,14 +31,17 @@ struct Words {
 
 }  // namespace
 
-FlushMarkWriter::FlushMarkWriter(const std::string& path, std::uint64_t run) {
+FlushMarkWriter::FlushMarkWriter(const std::string& path, std::uint64_t run, std::int64_t samples) {
+  if (const auto earlier = FlushMarkReader(path).read(); earlier && earlier->run == run)
+    state_.generation = earlier->generation;
   state_.run = run;
+  state_.samples = samples;
   // A reader of an earlier run keeps its own file: this one is new, and comes into place whole.
   const std::string aside = path + ".part";
   std::error_code ignored;
   std::filesystem::remove(aside, ignored);
   file_ = open(aside.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  tell(ArchiveChange::begins, 0);
+  tell(ArchiveChange::begins, samples);
   if (file_ >= 0 && rename(aside.c_str(), path.c_str()) != 0) failure_ = std::strerror(errno);
 }
 

@@ -26,8 +26,10 @@ struct FlushState {
 /// The writer's end, on one rank. Errors of the file system are remembered, never thrown: the run goes on without readers.
 class FlushMarkWriter {
  public:
-  /// Replaces the file at `path`.
-  FlushMarkWriter(const std::string& path, std::uint64_t run);
+  /// Replaces the file at `path`, and says that the structure changes. Where an earlier job of the same run has left its
+  /// mark there, the generations go on from that: its readers may still look.
+  /// @param samples that the archive of a run that goes on keeps
+  FlushMarkWriter(const std::string& path, std::uint64_t run, std::int64_t samples = 0);
   FlushMarkWriter(const FlushMarkWriter&) = delete;
   FlushMarkWriter& operator=(const FlushMarkWriter&) = delete;
   ~FlushMarkWriter();

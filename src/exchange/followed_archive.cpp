@@ -29,7 +29,11 @@ double now_seconds() {
 }  // namespace
 
 FollowedArchiveSource::FollowedArchiveSource(FollowingTerms terms)
-    : terms_(std::move(terms)), mark_(terms_.mark), guard_(terms_.mark), next_(terms_.learner) {}
+    : terms_(std::move(terms)),
+      mark_(terms_.mark),
+      guard_(terms_.mark),
+      watch_(terms_.note, terms_.run, terms_.takes_snapshots, terms_.silence_seconds),
+      next_(terms_.learner) {}
 
 bool FollowedArchiveSource::poll(Sample& into) {
   if (ended()) return false;
@@ -60,7 +64,11 @@ bool FollowedArchiveSource::wait(Sample& into) {
       idle_seconds_ += now_seconds() - began;
       return is_there;
     }
-    if (stop_requested()) stop_here(End::stopped, next_);
+    if (stop_requested()) breaks_off_ = true;
+    if (breaks_off()) {
+      idle_seconds_ += now_seconds() - began;
+      return false;
+    }
     std::this_thread::sleep_for(10ms);
   }
 }
@@ -69,17 +77,22 @@ void FollowedArchiveSource::look_at_run() {
   const double now = now_seconds();
   if (end_ != End::none || now - looked_ < beat_period(terms_.silence_seconds)) return;
   looked_ = now;
-  const auto note = read_note(terms_.note);
-  if (note && text_in(*note, "token") != token_text(terms_.run)) return;  // the mark will say so, too
-  watch_.see(note);
-  const std::string state = note ? text_in(*note, "state") : "";
-  const bool is_over = state == "done" || state == "stopped" || state == "failed";
-  if (!is_over && !watch_.is_dead(terms_.silence_seconds)) return;
+  const RunSight sight = watch_.look();
+  if (sight == RunSight::lives || sight == RunSight::replaced) return;  // the mark will tell of another run, too
   // The mark's last word was written before the note's, or by a run that lives no more.
   const std::optional<FlushState> mark = mark_.read();
   if (mark && (mark->run != terms_.run || mark->is_over())) return;
+  if (sight == RunSight::away) {
+    breaks_off_ = true;
+    return;
+  }
   // A run that died in the middle of a change leaves a structure that nobody should read.
-  stop_here(is_over ? End::early : End::dead, !mark || mark->is_changing() ? next_ : mark->samples);
+  stop_here(sight == RunSight::over ? End::early : End::dead, !mark || mark->is_changing() ? next_ : mark->samples);
+}
+
+void FollowedArchiveSource::go_on() {
+  breaks_off_ = false;
+  looked_ = now_seconds();
 }
 
 void FollowedArchiveSource::stop_here(End why, std::int64_t samples) {

@@ -18,10 +18,6 @@ namespace {
 
 constexpr std::int64_t kVersionsKept = 4;
 
-bool is_over(const std::string& state) {
-  return state == "done" || state == "stopped" || state == "failed";
-}
-
 }  // namespace
 
 FollowedRun read_run(const nlohmann::json& note, const std::string& path) {
@@ -42,8 +38,9 @@ FollowedRun read_run(const nlohmann::json& note, const std::string& path) {
   said.interval_seconds = note.value("interval_seconds", 0.0);
   said.training = number_in(note, "training");
   said.validation = number_in(note, "validation");
+  said.takes_snapshots = note.value("takes_snapshots", false);
   run.version = text_in(note, "version");
-  run.token = std::strtoull(text_in(note, "token").c_str(), nullptr, 16);
+  run.token = std::strtoull(text_in(note, "run").c_str(), nullptr, 16);
   run.identity = ProcessIdentity::from_json(note.value("identity", nlohmann::json::object()));
   if (said.archive.empty() || said.coarse_n < 1 || !(said.interval_seconds > 0) || said.training < 1 || run.token == 0)
     fail("it lacks something");
@@ -84,12 +81,13 @@ nlohmann::json LearnerEnd::attach() {
     watch.see(note);
     // An old note is no run: it must show a heartbeat, or say that all went well, in which case its archive is whole.
     if (note && (watch.has_changed() || text_in(*note, "state") == "done")) {
-      const std::string run = token_text(read_run(*note, folder_.note("solver").string()).token);
+      const FollowedRun run = read_run(*note, folder_.note("solver").string());
       {
         const std::lock_guard lock(mutex_);
-        run_token_ = run;
+        watch_ = std::make_unique<RunWatch>(folder_.note("solver"), run.token, run.announcement.takes_snapshots,
+                                            deck_.exchange.silence);
       }
-      beacon_->update({{"for", run}});
+      beacon_->update({{"for", token_text(run.token)}});
       return *note;
     }
     const double waited = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -109,17 +107,17 @@ nlohmann::json LearnerEnd::attach() {
 }
 
 void LearnerEnd::look() {
-  const auto note = read_note(folder_.note("solver"));
   const std::lock_guard lock(mutex_);
-  if (run_token_.empty()) return;
-  if (note && text_in(*note, "token") != run_token_) {
-    run_is_over_ = true;  // another run has taken the folder
-    return;
+  if (!watch_) return;
+  const RunSight sight = watch_->look();
+  run_is_over_ = sight == RunSight::dead || sight == RunSight::over || sight == RunSight::replaced;
+  const auto& note = watch_->note();
+  if (!note || sight == RunSight::replaced) return;
+  if (text_in(*note, "token") != job_token_) {
+    // A job that went on from a snapshot tells what its gate knows, which may be less than what was told before.
+    job_token_ = text_in(*note, "token");
+    judged_ = answered_ = 0;
   }
-  watch_.see(note);
-  run_is_dead_ = watch_.is_dead(deck_.exchange.silence);
-  if (!note) return;
-  run_is_over_ = is_over(text_in(*note, "state"));
   const auto list = note->find("verdicts");
   if (list == note->end() || !list->is_array()) return;
   for (const auto& entry : *list) {
@@ -160,7 +158,7 @@ std::optional<Verdict> LearnerEnd::verdict() {
     answered_ = verdict.version;
     return verdict;
   }
-  if (published_ > answered_ && (run_is_over_ || run_is_dead_)) {
+  if (published_ > answered_ && run_is_over_) {
     answered_ = published_;
     return Verdict{published_, false, 0, 1};
   }
@@ -169,6 +167,11 @@ std::optional<Verdict> LearnerEnd::verdict() {
 
 void LearnerEnd::beat(std::int64_t step) {
   beacon_->set({{"state", "training"}, {"step", step}});
+  if (beacon_->is_over()) require_claim();
+}
+
+void LearnerEnd::hold(std::int64_t step) {
+  beacon_->set({{"state", "waiting for the run"}, {"step", step}});
   if (beacon_->is_over()) require_claim();
 }
 
@@ -182,11 +185,6 @@ void LearnerEnd::require_claim() const {
 void LearnerEnd::end(const std::string& state, std::int64_t taken, std::int64_t rejected) {
   ended_ = true;
   beacon_->update({{"state", state}, {"taken", taken}, {"rejected", rejected}});
-}
-
-bool LearnerEnd::is_run_dead() const {
-  const std::lock_guard lock(mutex_);
-  return run_is_dead_;
 }
 
 }  // namespace tramontane

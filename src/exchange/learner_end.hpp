@@ -11,6 +11,7 @@
 #include "src/coupled/candidate.hpp"
 #include "src/exchange/exchange_folder.hpp"
 #include "src/exchange/notes.hpp"
+#include "src/exchange/run_watch.hpp"
 #include "src/exchange/solver_end.hpp"
 
 namespace tramontane {
@@ -18,7 +19,7 @@ namespace tramontane {
 /// The run that a learner follows: its announcement and its token, as its note tells.
 struct FollowedRun {
   RunAnnouncement announcement;
-  std::uint64_t token = 0;
+  std::uint64_t token = 0;  ///< that all jobs of the run share
   std::string version;  ///< of the program
   ProcessIdentity identity;
 };
@@ -44,16 +45,17 @@ class LearnerEnd : public CandidateSink {
   bool is_free() override { return true; }
   /// A file of its own, then the note that names it. A full disk is said, and the learner goes on.
   void publish(std::vector<std::byte> model) override;
-  /// When the run is over or dead, what it has not judged counts as not promoted.
+  /// When the run is over, or dead and can not go on, what it has not judged counts as not promoted. A run that goes on from
+  /// a snapshot may judge anew, and its verdict then counts.
   std::optional<Verdict> verdict() override;
   /// Throws RunError when another learner has taken this one's place meanwhile.
   void beat(std::int64_t step) override;
   void finish() override {}
 
+  /// Says that training waits for a run that is away.
+  void hold(std::int64_t step);
   /// The counts of all learner ranks, and how it ended: "done", "stopped" or "failed".
   void end(const std::string& state, std::int64_t taken, std::int64_t rejected);
-  /// Whether the run was dead when it was last looked at.
-  bool is_run_dead() const;
 
  private:
   void look();
@@ -64,13 +66,13 @@ class LearnerEnd : public CandidateSink {
   std::uint64_t token_;
   Claim claim_;
   std::int64_t next_version_;
-  std::string run_token_;                  // of the run attached to
+  std::unique_ptr<RunWatch> watch_;        // over the run attached to; the thread's from then on
+  std::string job_token_;                  // of its job that was last seen
   mutable std::mutex mutex_;               // over what the thread writes
   std::deque<Verdict> verdicts_;           // not yet asked for
   std::int64_t judged_ = 0, answered_ = 0; // last versions that the run has judged, and that verdict() has told
   std::int64_t published_ = 0;
-  bool run_is_over_ = false, run_is_dead_ = false;
-  BeatWatch watch_;                        // the thread's
+  bool run_is_over_ = false;               // or dead, and can not go on
   bool ended_ = false;
   std::unique_ptr<Beacon> beacon_;         // last: its thread uses the others
 };

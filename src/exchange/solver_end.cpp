@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <fstream>
 #include <iterator>
 
@@ -28,17 +30,26 @@ std::string to_string(const ExchangeLedger& ledger) {
                      ledger.taken, ledger.left, ledger.rejected, ledger.lost);
 }
 
-SolverEnd::SolverEnd(const Deck& deck, const RunAnnouncement& run)
+SolverEnd::SolverEnd(const Deck& deck, const RunAnnouncement& run, const ExchangePast* past)
     : deck_(deck),
       folder_(deck),
       token_(new_token()),
       claim_(folder_.terms("solver", token_, "two runs would write one archive: choose another folder, or wait for it")),
-      mark_(folder_.mark().string(), token_) {
+      run_(run_token(run, past)),
+      goes_on_(run_ != token_),
+      mark_(folder_.mark().string(), run_, past ? past->samples : 0) {
   if (!claim_.predecessor().empty())
     spdlog::warn("{} held {} and gives no sign of life: this run takes its place", claim_.predecessor(),
                  folder_.path().string());
+  if (past) {
+    learners_seen_ = past->learners;
+    refused_ = past->refused;
+    last_learner_ = past->learner;
+  }
   nlohmann::ordered_json note = note_head("solver", token_);
-  note.update({{"run_id", run.run_id},
+  note.update({{"run", token_text(run_)},
+               {"takes_snapshots", run.takes_snapshots},
+               {"run_id", run.run_id},
                {"archive", run.archive},
                {"output_dir", run.output_dir},
                {"n", run.n},
@@ -48,8 +59,10 @@ SolverEnd::SolverEnd(const Deck& deck, const RunAnnouncement& run)
                {"validation", run.validation},
                {"state", "running"},
                {"verdicts", verdicts_}});
+  // What a learner has left since is known before anybody asks.
+  if (goes_on_) look();
   beacon_ = std::make_unique<Beacon>(folder_.note("solver"), token_text(token_), beat_period(deck.exchange.silence), note,
-                                     [this] { look(); });
+                                     [this] { look(); }, [this] { return !claim_.is_taken(); });
   spdlog::info("this run meets its learner in {}: start tramontane train with the same exchange.dir",
                folder_.path().string());
 }
@@ -58,32 +71,57 @@ SolverEnd::~SolverEnd() {
   finish("failed");
 }
 
+std::uint64_t SolverEnd::run_token(const RunAnnouncement& run, const ExchangePast* past) const {
+  if (past) return std::strtoull(past->run.c_str(), nullptr, 16);
+  if (!run.takes_snapshots || deck_.checkpoint.resume == "none") return token_;
+  const nlohmann::json before = read_note(folder_.note("solver")).value_or(nlohmann::json::object());
+  const bool is_same = number_in(before, "protocol") == kExchangeProtocol && text_in(before, "run_id") == run.run_id &&
+                       text_in(before, "version") == TRAMONTANE_VERSION && before.value("takes_snapshots", false) &&
+                       text_in(before, "state") != "done";
+  const std::uint64_t token = is_same ? std::strtoull(text_in(before, "run").c_str(), nullptr, 16) : 0;
+  return token != 0 ? token : token_;
+}
+
+ExchangePast SolverEnd::past() const {
+  const std::lock_guard lock(mutex_);
+  return {token_text(run_), mark_.state().samples, learners_seen_, refused_, last_learner_};
+}
+
+void SolverEnd::archive_is_over(ArchiveChange last) {
+  mark_.tell(last, mark_.state().samples);
+}
+
 void SolverEnd::archive_changed(ArchiveChange change, std::int64_t samples) {
+  if (is_paused_ && change == ArchiveChange::ended) change = ArchiveChange::flushed;
   mark_.tell(change, samples);
   if (change == ArchiveChange::begins) fault_at("archive-flush", samples);
 }
 
 void SolverEnd::look() {
   const auto note = read_note(folder_.note("learner"));
-  if (!note || text_in(*note, "for") != token_text(token_)) return;  // none, or one of another run
+  if (!note || text_in(*note, "for") != token_text(run_)) return;  // none, or one of another run
   watch_.see(note);
+  const std::string state = text_in(*note, "state");
+  // The note of one that followed an earlier job of this run, and may be no more.
+  const bool has_come = !goes_on_ || watch_.has_changed() || state == "done";
   const std::int64_t version = number_in(*note, "version");
   const std::string token = text_in(*note, "token");
   {
     const std::lock_guard lock(mutex_);
-    if (learner_.token != token) {
-      ++learners_seen_;
-      learner_ = {};
+    if (has_come) {
+      if (last_learner_ != token) ++learners_seen_;
+      if (learner_.token != token) learner_ = {};
+      last_learner_ = token;
+      learner_.token = token;
+      learner_.state = state;
+      learner_.is_dead = watch_.is_dead(deck_.exchange.silence);
+      learner_.step = number_in(*note, "step");
+      learner_.version = version;
+      learner_.has_counts = note->contains("taken");
+      learner_.taken = number_in(*note, "taken");
+      learner_.rejected = number_in(*note, "rejected");
+      learner_.who = watch_.identity().text();
     }
-    learner_.token = token;
-    learner_.state = text_in(*note, "state");
-    learner_.is_dead = watch_.is_dead(deck_.exchange.silence);
-    learner_.step = number_in(*note, "step");
-    learner_.version = version;
-    learner_.has_counts = note->contains("taken");
-    learner_.taken = number_in(*note, "taken");
-    learner_.rejected = number_in(*note, "rejected");
-    learner_.who = watch_.identity().text();
     if (version <= fetched_ && fetched_from_ == token) return;
   }
   if (version > 0) fetch(version, token);
@@ -101,6 +139,10 @@ void SolverEnd::fetch(std::int64_t version, const std::string& token) {
 }
 
 std::optional<std::vector<std::byte>> SolverEnd::poll() {
+  if (beacon_->is_over())
+    throw RunError(fmt::format("another run has taken this one's place in {}: it had been silent for longer than "
+                               "exchange.silence",
+                               folder_.path().string()));
   std::optional<std::vector<std::byte>> bytes;
   std::vector<std::int64_t> superseded;
   std::int64_t version = 0;
@@ -139,6 +181,11 @@ void SolverEnd::answer(const Verdict& verdict) {
                        {"current_loss", verdict.current_loss}});
   if (verdicts_.size() > kVerdictsKept) verdicts_.erase(verdicts_.begin());
   beacon_->update({{"verdicts", verdicts_}});
+}
+
+void SolverEnd::take_up(const Verdict& last) {
+  current_ = last;
+  if (last.version > 0) answer(last);
 }
 
 LearnerState SolverEnd::learner() {
@@ -193,11 +240,13 @@ ExchangeLedger SolverEnd::ledger(std::int64_t produced) const {
   const std::lock_guard lock(mutex_);
   ExchangeLedger ledger;
   ledger.produced = produced;
-  ledger.archived = mark_.state().samples;
-  ledger.lost = produced - ledger.archived;
   ledger.has_learner = learner_.has_counts;
   ledger.taken = learner_.taken;
   ledger.rejected = learner_.rejected;
+  ledger.archived = mark_.state().samples;
+  // Samples may have been taken before the run went back to a snapshot, and not be in the archive again (disk full).
+  if (goes_on_) ledger.archived = std::max(ledger.archived, std::min(ledger.taken + ledger.rejected, produced));
+  ledger.lost = produced - ledger.archived;
   ledger.left = ledger.archived - ledger.taken - ledger.rejected;
   return ledger;
 }

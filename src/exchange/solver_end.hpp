@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "src/checkpoint/run_snapshot.hpp"
 #include "src/coupled/candidate.hpp"
 #include "src/exchange/exchange_folder.hpp"
 #include "src/exchange/flush_mark.hpp"
@@ -20,9 +21,11 @@ struct RunAnnouncement {
   int n = 0, coarse_n = 0;
   double interval_seconds = 0;
   std::int64_t training = 0, validation = 0;  ///< samples that the run means to make
+  bool takes_snapshots = false;               ///< it may go on after its job has ended
 };
 
-/// How the samples of a run with two jobs were accounted for, as the solver's side knows it.
+/// How the samples of a run with two jobs were accounted for, as the solver's side knows it. A run that went on from a snapshot
+/// makes the samples behind it again; those that the learner had taken by then it keeps, and they count as archived.
 struct ExchangeLedger {
   std::int64_t produced = 0;  ///< made by the solver
   std::int64_t archived = 0;  ///< in the archive, readable
@@ -40,23 +43,33 @@ std::string to_string(const ExchangeLedger& ledger);
 class SolverEnd : public CandidateSource {
  public:
   /// Claims the folder for this run. Throws InputError when another run holds it.
-  SolverEnd(const Deck& deck, const RunAnnouncement& run);
+  /// @param past of a run that goes on from a snapshot. One that means to (checkpoint.resume) and has found none, because it
+  ///        was killed before its first, is the same run to its learner all the same: the same deck makes the same samples.
+  SolverEnd(const Deck& deck, const RunAnnouncement& run, const ExchangePast* past = nullptr);
   ~SolverEnd() override;
 
   /// For ArchiveMeta::on_change.
   void archive_changed(ArchiveChange change, std::int64_t samples);
+  /// The archive of a run that goes on had come to its end before: it is read, and not written any more.
+  void archive_is_over(ArchiveChange last);
+  /// A snapshot has been taken and the run ends here, to go on later: closing its archive is then no end of it.
+  void pause() { is_paused_ = true; }
+  /// For a snapshot.
+  ExchangePast past() const;
 
   /// The newest version that is whole. Older ones that came meanwhile are answered here as not promoted; a file that is
-  /// damaged is refused, said and counted.
+  /// damaged is refused, said and counted. Throws RunError when another run has taken this one's place meanwhile.
   std::optional<std::vector<std::byte>> poll() override;
   void answer(const Verdict& verdict) override;
+  void take_up(const Verdict& last) override;
   /// Before the lessons are over a learner that is missing may still come. Afterwards the state says lost when the learner
-  /// is lost, when none has come within exchange.wait, and when exchange.final_wait is over.
+  /// is lost, when none has come within exchange.wait, and when exchange.final_wait is over. Of a run that went on one
+  /// that had died before has not come yet: it may be started again as the run was.
   LearnerState learner() override;
   /// The lessons are over: from now on exchange.final_wait runs.
   void expect_signs() override;
 
-  /// Ends the exchange: `state` is "done", "stopped" or "failed".
+  /// Ends the exchange: `state` is "done", "paused" (by a signal, with a snapshot), "stopped" or "failed".
   void finish(const std::string& state);
 
   /// @param produced samples made
@@ -75,11 +88,14 @@ class SolverEnd : public CandidateSource {
   };
   void look();
   void fetch(std::int64_t version, const std::string& token);
+  std::uint64_t run_token(const RunAnnouncement& run, const ExchangePast* past) const;
 
   const Deck& deck_;
   ExchangeFolder folder_;
   std::uint64_t token_;
   Claim claim_;
+  std::uint64_t run_;                                 // token that the jobs of one run share
+  bool goes_on_, is_paused_ = false;
   FlushMarkWriter mark_;
   mutable std::mutex mutex_;  // over what the thread writes
   Learner learner_;
@@ -89,6 +105,7 @@ class SolverEnd : public CandidateSource {
   std::optional<std::vector<std::byte>> mail_;        // bytes of that version, until poll() takes them
   std::vector<std::int64_t> superseded_;
   std::int64_t learners_seen_ = 0;
+  std::string last_learner_;                          // token of the one that was counted last
   std::int64_t refused_ = 0;
   int attempts_ = 0;                                  // to read the version at hand
   Verdict current_;

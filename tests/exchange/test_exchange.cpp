@@ -8,10 +8,14 @@
 #include <atomic>
 #include <chrono>
 #include <fstream>
+#include <numeric>
+#include <span>
 #include <thread>
 
 #include "job.hpp"
 #include "kernels/errors.hpp"
+#include "src/archive/archive_seal.hpp"
+#include "src/archive/archive_structure.hpp"
 #include "src/exchange/followed_archive.hpp"
 #include "src/exchange/learner_end.hpp"
 #include "src/exchange/solver_end.hpp"
@@ -102,6 +106,13 @@ FollowingTerms terms_for(const Scratch& scratch, std::uint64_t run) {
   return terms;
 }
 
+/// What a run's note must hold for those who watch it.
+nlohmann::ordered_json run_note(std::uint64_t run, const std::string& state = "running") {
+  nlohmann::ordered_json note = note_head("solver", new_token());
+  note.update({{"run", token_text(run)}, {"state", state}});
+  return note;
+}
+
 TEST(FlushMark, TellsWhenTheStructureChanges) {
   const Scratch scratch("mark");
   FlushMarkReader reader(scratch / "archive.mark");
@@ -122,6 +133,12 @@ TEST(FlushMark, TellsWhenTheStructureChanges) {
   EXPECT_EQ(reader.read()->samples, 16);
   FlushMarkWriter next(scratch / "archive.mark", 8);
   EXPECT_EQ(reader.read()->run, 8u) << "a new run's mark is seen by those who had the old one open";
+  next.tell(ArchiveChange::flushed, 32);
+  last = reader.read()->generation;
+  FlushMarkWriter again(scratch / "archive.mark", 8, 16);
+  EXPECT_GT(reader.read()->generation, last) << "a run that goes on must not repeat a generation that readers know";
+  EXPECT_TRUE(reader.read()->is_changing());
+  EXPECT_EQ(reader.read()->samples, 16);
 }
 
 TEST(FlushMark, EveryFlippedBitIsNoticed) {
@@ -268,7 +285,7 @@ TEST(FollowedArchive, SamplesComeAsTheRunSaysThatTheyAreWhole) {
   const Scratch scratch("follow");
   const Tiling tiling(8, 1, 1);
   FlushMarkWriter mark(scratch / "archive.mark", 5);
-  Beacon beacon(scratch / "solver.json", "me", 0.1, note_head("solver", 5));
+  Beacon beacon(scratch / "solver.json", "me", 0.1, run_note(5));
   auto archive = std::make_unique<ArchiveWriter>(
       scratch / "archive.h5", MPI_COMM_SELF, tiling,
       meta_for(tiling, 4, [&](ArchiveChange change, std::int64_t samples) { mark.tell(change, samples); }));
@@ -315,7 +332,7 @@ TEST(FollowedArchive, AReaderBesideABusyWriterSeesEverySampleOnce) {
     return expected == kSamples && source.end() == FollowedArchiveSource::End::completed ? 7 : 5;
   });
   FlushMarkWriter mark(scratch / "archive.mark", 5);
-  Beacon beacon(scratch / "solver.json", "me", 0.1, note_head("solver", 5));
+  Beacon beacon(scratch / "solver.json", "me", 0.1, run_note(5));
   ArchiveWriter archive(scratch / "archive.h5", MPI_COMM_SELF, tiling,
                         meta_for(tiling, 1, [&](ArchiveChange change, std::int64_t samples) { mark.tell(change, samples); }));
   for (std::int64_t number = 0; number < kSamples; ++number) append(archive, number, tiling);
@@ -330,7 +347,7 @@ TEST(FollowedArchive, ADamagedSampleIsRejectedAndTheNextOnesAreTaken) {
   const Scratch scratch("follow-damaged");
   const Tiling tiling(8, 1, 1);
   FlushMarkWriter mark(scratch / "archive.mark", 5);
-  Beacon beacon(scratch / "solver.json", "me", 0.1, note_head("solver", 5));
+  Beacon beacon(scratch / "solver.json", "me", 0.1, run_note(5));
   ArchiveWriter archive(scratch / "archive.h5", MPI_COMM_SELF, tiling,
                         meta_for(tiling, 8, [&](ArchiveChange change, std::int64_t samples) { mark.tell(change, samples); }));
   for (std::int64_t number = 0; number < 8; ++number) append(archive, number, tiling);
@@ -357,7 +374,7 @@ TEST(FollowedArchive, ADeadRunEndsTheWait) {
   for (const bool in_flush : {false, true}) {
     const pid_t child = in_another_process([&] {
       FlushMarkWriter mark(scratch / "archive.mark", 5);
-      Beacon beacon(scratch / "solver.json", "me", 0.1, note_head("solver", 5));
+      Beacon beacon(scratch / "solver.json", "me", 0.1, run_note(5));
       ArchiveWriter archive(scratch / "archive.h5", MPI_COMM_SELF, tiling,
                             meta_for(tiling, 4, [&](ArchiveChange change, std::int64_t samples) {
                               mark.tell(change, samples);
@@ -377,11 +394,119 @@ TEST(FollowedArchive, ADeadRunEndsTheWait) {
   }
 }
 
+// The run is killed behind its snapshot's samples, of which the reader has taken some, and goes on from there: each sample
+// is handed out once, and none is missed.
+TEST(FollowedArchive, ARunThatGoesOnIsFollowedOverItsCutArchive) {
+  const Scratch scratch("follow-cut");
+  const Tiling tiling(8, 1, 1);
+  FollowingTerms terms = terms_for(scratch, 5);
+  terms.takes_snapshots = true;
+  std::unique_ptr<FollowedArchiveSource> source;
+  std::vector<std::int64_t> numbers;
+  const auto take = [&] {
+    while (const auto sample = at_hand(*source)) {
+      numbers.push_back(sample->info.number);
+      EXPECT_EQ(sample->input[0], static_cast<float>(sample->info.number));
+    }
+  };
+  const auto write = [&](std::optional<std::int64_t> keep, std::int64_t from, std::int64_t to, bool in_flush, bool close) {
+    return in_another_process([&, keep, from, to, in_flush, close] {
+      FlushMarkWriter mark(scratch / "archive.mark", 5, keep.value_or(0));
+      Beacon beacon(scratch / "solver.json", std::to_string(getpid()), 0.1, run_note(5));
+      ArchiveMeta meta = meta_for(tiling, 4, [&](ArchiveChange change, std::int64_t samples) {
+        mark.tell(change, samples);
+        if (in_flush && change == ArchiveChange::begins && samples == to - 4) raise(SIGKILL);
+      });
+      meta.keep_samples = keep;
+      ArchiveWriter archive(scratch / "archive.h5", MPI_COMM_SELF, tiling, meta);
+      for (std::int64_t number = from; number < to; ++number) append(archive, number, tiling);
+      if (close) {
+        archive.close();
+        beacon.update({{"state", "done"}});
+        return 0;
+      }
+      raise(SIGKILL);
+      return 1;
+    });
+  };
+  // Another process may not share HDF5 with this one: the reader begins when the first writer is gone.
+  waitpid(write({}, 0, 14, false, false), nullptr, 0);
+  source = std::make_unique<FollowedArchiveSource>(terms);
+  take();
+  EXPECT_EQ(numbers.size(), 12u);
+  EXPECT_FALSE(next(*source));
+  EXPECT_TRUE(source->breaks_off()) << "the run is away";
+  EXPECT_FALSE(source->ended());
+  EXPECT_FALSE(source->is_run_back());
+  EXPECT_NE(source->why_away().find("has died or hangs"), std::string::npos) << source->why_away();
+
+  // From sample 6 on, and killed in the middle of a flush: nobody reads what that leaves.
+  waitpid(write(6, 6, 16, true, false), nullptr, 0);
+  source->go_on();
+  take();
+  EXPECT_EQ(numbers.size(), 12u);
+  EXPECT_FALSE(next(*source));
+  EXPECT_TRUE(source->breaks_off());
+
+  waitpid(write(6, 6, 20, false, true), nullptr, 0);
+  EXPECT_TRUE(source->is_run_back());
+  source->go_on();
+  while (const auto sample = next(*source)) numbers.push_back(sample->info.number);
+  EXPECT_EQ(source->end(), FollowedArchiveSource::End::completed);
+  std::vector<std::int64_t> expected(20);
+  std::iota(expected.begin(), expected.end(), 0);
+  EXPECT_EQ(numbers, expected);
+  EXPECT_EQ(source->taken(), 20);
+  EXPECT_EQ(source->rejected(), 0);
+}
+
+// Whatever a kill leaves of the structure, it comes back from the snapshot's copy, with every sample of then.
+TEST(ArchiveStructure, BringsAFileBackToAFlush) {
+  const Scratch scratch("structure");
+  const Tiling tiling(8, 1, 1);
+  const std::string path = scratch / "archive.h5";
+  std::vector<std::byte> structure;
+  std::string before;
+  {
+    ArchiveWriter archive(path, MPI_COMM_SELF, tiling, meta_for(tiling, 4, {}));
+    for (std::int64_t number = 0; number < 10; ++number) append(archive, number, tiling);
+    archive.flush();
+    structure = archive_structure(path);
+    before = read_text(path);
+    for (std::int64_t number = 10; number < 17; ++number) append(archive, number, tiling);
+  }
+  EXPECT_LT(structure.size(), before.size());
+  // The values stay; all the rest is spoilt, as no kill would.
+  std::string bytes = read_text(path);
+  const std::vector<ByteRun> runs = payload_runs(path);
+  std::vector<bool> is_value(bytes.size(), false);
+  for (const ByteRun& run : runs)
+    for (std::uint64_t k = 0; k < run.bytes; ++k) is_value[run.begin + k] = true;
+  for (std::size_t k = 0; k < bytes.size(); ++k)
+    if (!is_value[k]) bytes[k] = static_cast<char>(~bytes[k]);
+  scratch.write("archive.h5", bytes);
+  EXPECT_THROW(ArchiveReader(path, true), InputError);
+  restore_archive_structure(path, structure);
+  EXPECT_TRUE(read_text(path) == before);
+  const ArchiveReader reader(path, true);
+  EXPECT_EQ(reader.size(), 10);
+  reader.verify();
+
+  // What does not fit changes nothing.
+  const std::span<const std::byte> whole(structure);
+  for (const std::size_t length : {std::size_t{0}, std::size_t{8}, std::size_t{100}, structure.size() - 1})
+    EXPECT_THROW(restore_archive_structure(path, whole.first(length)), RunError) << length;
+  EXPECT_TRUE(read_text(path) == before);
+  scratch.write("short.h5", before.substr(0, before.size() / 2));
+  EXPECT_THROW(restore_archive_structure(scratch / "short.h5", structure), RunError);
+  EXPECT_TRUE(read_text(scratch / "short.h5") == before.substr(0, before.size() / 2));
+}
+
 TEST(FollowedArchive, AnotherRunOrAnotherGridIsNamed) {
   const Scratch scratch("follow-other");
   const Tiling tiling(8, 1, 1);
   FlushMarkWriter mark(scratch / "archive.mark", 5);
-  Beacon beacon(scratch / "solver.json", "me", 0.1, note_head("solver", 5));
+  Beacon beacon(scratch / "solver.json", "me", 0.1, run_note(5));
   ArchiveWriter archive(scratch / "archive.h5", MPI_COMM_SELF, tiling,
                         meta_for(tiling, 1, [&](ArchiveChange change, std::int64_t samples) { mark.tell(change, samples); }));
   append(archive, 0, tiling);
@@ -430,6 +555,77 @@ TEST(Exchange, WeightsGoOneWayAndVerdictsTheOther) {
   learner.end("done", 40, 1);
   for (int k = 0; k < 600 && !solver.learner().is_done; ++k) std::this_thread::sleep_for(10ms);
   EXPECT_TRUE(solver.learner().is_done);
+}
+
+// A run that went on knows its learner again; one that died while the run was away may be started again, and is waited for as
+// one that has not come yet.
+TEST(Exchange, ARunThatGoesOnKnowsItsLearnerAgain) {
+  const Scratch scratch("goes-on");
+  const Deck deck = exchange_deck(scratch, "20s");
+  RunAnnouncement run = announcement(scratch);
+  run.takes_snapshots = true;
+  auto first = std::make_unique<SolverEnd>(deck, run);
+  auto learner = std::make_unique<LearnerEnd>(deck);
+  const FollowedRun followed = read_run(learner->attach(), "x");
+  EXPECT_TRUE(followed.announcement.takes_snapshots);
+  learner->beat(3);
+  ASSERT_TRUE(comes_true([&] { return first->learner().step == 3; }));
+  first->archive_changed(ArchiveChange::flushed, 12);
+  const ExchangePast past = first->past();
+  EXPECT_EQ(past.run, token_text(followed.token));
+  EXPECT_EQ(past.samples, 12);
+  EXPECT_EQ(past.learners, 1);
+  first->archive_changed(ArchiveChange::flushed, 16);
+  first->pause();
+  first->archive_changed(ArchiveChange::ended, 16);
+  EXPECT_FALSE(FlushMarkReader(scratch / "x/archive.mark").read()->is_over()) << "the run will go on";
+  first->finish("paused");
+  first.reset();
+
+  RunWatch watch(scratch / "x/solver.json", followed.token, true, 20);
+  EXPECT_EQ(watch.look(), RunSight::away);
+  EXPECT_NE(watch.why_away().find("has been stopped, with a snapshot"), std::string::npos) << watch.why_away();
+  auto second = std::make_unique<SolverEnd>(deck, run, &past);
+  EXPECT_EQ(watch.look(), RunSight::lives);
+  EXPECT_EQ(FlushMarkReader(scratch / "x/archive.mark").read()->run, followed.token);
+  EXPECT_TRUE(comes_true([&] { return second->learner().step == 3; })) << "the same learner lives";
+  EXPECT_EQ(second->learners_seen(), 1);
+  // Taken before the run went back to its snapshot, and not in the archive again: the counts close all the same.
+  learner->end("stopped", 14, 0);
+  ASSERT_TRUE(comes_true([&] { return second->ledger(20).has_learner; }));
+  second->archive_changed(ArchiveChange::flushed, 13);
+  EXPECT_TRUE(second->ledger(20).closed());
+  EXPECT_EQ(second->ledger(20).lost, 6);
+  learner.reset();
+  second->finish("paused");
+  second.reset();
+
+  SolverEnd third(deck, run, &past);
+  third.expect_signs();
+  EXPECT_FALSE(third.learner().is_lost) << "it may come back";
+  EXPECT_TRUE(comes_true([&] { return third.learner().is_lost; })) << "not for longer than exchange.final_wait";
+  EXPECT_NE(third.learner().why.find("no learner has come"), std::string::npos);
+}
+
+// Before the first snapshot there is nothing to go on from but the deck, which makes the same samples.
+TEST(Exchange, ARunThatFoundNoSnapshotIsTheSameRunToItsLearner) {
+  const Scratch scratch("no-snapshot");
+  RunAnnouncement run = announcement(scratch);
+  run.takes_snapshots = true;
+  Deck deck = exchange_deck(scratch, "20s");
+  const auto token_of = [&](const Deck& own, const RunAnnouncement& announced) {
+    const SolverEnd end(own, announced);
+    return text_in(*read_note(scratch / "x/solver.json"), "run");
+  };
+  const std::string first = token_of(deck, run);
+  deck.checkpoint.resume = "auto";
+  EXPECT_EQ(token_of(deck, run), first);
+  RunAnnouncement other = run;
+  other.run_id = "4567";
+  const std::string another = token_of(deck, other);
+  EXPECT_NE(another, first);
+  deck.checkpoint.resume = "none";
+  EXPECT_NE(token_of(deck, other), another) << "begun anew on purpose";
 }
 
 TEST(Exchange, ALearnerThatNeverComesOrNeverEndsDoesNotHoldTheRun) {

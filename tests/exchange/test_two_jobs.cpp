@@ -3,90 +3,13 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-#include <atomic>
-#include <chrono>
-#include <functional>
-#include <future>
-#include <thread>
-
-#include "job.hpp"
 #include "ml/model.hpp"
 #include "src/checkpoint/training_store.hpp"
 #include "src/exchange/learner_end.hpp"
+#include "two_jobs.hpp"
 
 namespace tramontane::testing {
 namespace {
-
-using namespace std::chrono_literals;
-
-/// Two jobs in one scratch folder.
-class TwoJobs {
- public:
-  explicit TwoJobs(const std::string& name) : scratch(name), deck(scratch.write("deck.yaml", small_deck())) {}
-
-  std::future<Job> start(const std::string& command, const std::string& name, const std::string& settings = "",
-                         int ranks = 1) {
-    const std::string arguments = command + " " + deck + " --set output.dir=" + (scratch / name) +
-                                  " --set exchange.dir=" + (scratch / "x") + " --set exchange.silence=20s " + settings;
-    return std::async(std::launch::async, [this, name, ranks, arguments] { return run_job(scratch, name, ranks, arguments); });
-  }
-
-  /// Processes of the jobs whose output goes to scratch / name.
-  std::vector<pid_t> processes(const std::string& name) const {
-    std::vector<pid_t> found;
-    for (const auto& [process, rank] : processes_of(scratch)) {
-      const std::string line = read_text("/proc/" + std::to_string(process) + "/cmdline");
-      if (line.find("output.dir=" + (scratch / name) + '\0') != std::string::npos) found.push_back(process);
-    }
-    return found;
-  }
-  bool send(int signal_number, const std::string& name) const {
-    bool sent = false;
-    for (const pid_t process : processes(name)) sent = kill(process, signal_number) == 0 || sent;
-    return sent;
-  }
-
-  nlohmann::json note(const std::string& role) const {
-    return read_note(scratch / ("x/" + role + ".json")).value_or(nlohmann::json::object());
-  }
-  bool is_attached() const { return text_in(note("learner"), "for") == text_in(note("solver"), "token"); }
-  bool has_trained(const std::string& name) const {
-    return std::filesystem::exists(scratch / (name + "/metrics.jsonl")) &&
-           !read_metrics(scratch / (name + "/metrics.jsonl"), "train").empty();
-  }
-  nlohmann::json summary(const std::string& name) const { return read_json(scratch / (name + "/summary.json")); }
-
-  Scratch scratch;
-  std::string deck;
-};
-
-/// Lets a job run for a fifth of the time only, so that a test can step in while it is at work.
-class Throttle {
- public:
-  Throttle(const TwoJobs& jobs, std::string name)
-      : thread_([this, &jobs, name = std::move(name)] {
-          while (!over_) {
-            jobs.send(SIGSTOP, name);
-            std::this_thread::sleep_for(400ms);
-            jobs.send(SIGCONT, name);
-            std::this_thread::sleep_for(20ms);
-          }
-        }) {}
-  ~Throttle() { release(); }
-  void release() {
-    over_ = true;
-    if (thread_.joinable()) thread_.join();
-  }
-
- private:
-  std::atomic<bool> over_ = false;
-  std::thread thread_;
-};
-
-void expect_closed(const nlohmann::json& exchange) {
-  const auto count = [&](const char* name) { return exchange[name].get<std::int64_t>(); };
-  EXPECT_EQ(count("produced"), count("taken") + count("left") + count("rejected") + count("lost")) << exchange;
-}
 
 // In deterministic mode neither the way of the samples nor its timing shows in the weights.
 TEST(TwoJobsRun, SideBySideGivesTheWeightsOfOneJob) {
