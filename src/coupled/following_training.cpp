@@ -60,7 +60,7 @@ class FollowingTraining {
   explicit FollowingTraining(const CommandContext& context) : context_(context), deck_(context.deck) {}
 
   int run() {
-    attach();
+    if (!attach()) return kExitStopped;
     require_fit();
     plan();
     TrainingStore store(deck_, identity(), context_.world);
@@ -105,14 +105,22 @@ class FollowingTraining {
   }
 
  private:
-  void attach() {
+  /// Returns false when a signal ended the wait for a run: then nothing has been touched.
+  bool attach() {
     std::string note;
     collective_guard(context_.world, [&] {
       if (!context_.is_root()) return;
       end_ = std::make_unique<LearnerEnd>(deck_);
-      note = end_->attach().dump();
+      if (const auto found = end_->attach())
+        note = found->dump();
+      else
+        spdlog::info("a signal ended the wait for a run: run the same command to wait again, and to go on from the "
+                     "checkpoint where there is one (learner.resume=auto)");
     });
-    run_ = read_run(nlohmann::json::parse(shared_text(note, context_.world)), *deck_.exchange.dir);
+    note = shared_text(note, context_.world);
+    if (note.empty()) return false;
+    run_ = read_run(nlohmann::json::parse(note), *deck_.exchange.dir);
+    return true;
   }
 
   void require_fit() const {

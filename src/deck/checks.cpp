@@ -285,7 +285,8 @@ void check_deck(const Deck& deck, Command command, const RankLayout& layout) {
     check_backend(deck);
     check_guard(deck);
   }
-  if (deck.checkpoint.resume != "none" && command != Command::run)
+  // Two jobs may share a deck: the key is then the run's.
+  if (deck.checkpoint.resume != "none" && command != Command::run && !has_two_jobs(deck, command))
     throw InputError(deck.where("checkpoint.resume") +
                      "checkpoint.resume continues tramontane run: set it to none (train goes on with learner.resume)");
   if (coupled) check_teaching(deck);

@@ -107,7 +107,7 @@ std::vector<Key> make_keys() {
                    "folder through which two jobs meet, run without learner ranks and train; none: both roles in one job"),
       duration("exchange.silence", above(0), AT(exchange.silence),
                "the other job is taken for dead when it has given no sign of life for so long"),
-      duration("exchange.wait", above(0), AT(exchange.wait), "longest wait of train for a run to begin"),
+      duration("exchange.wait", above(0), AT(exchange.wait), "longest wait of train for a run to begin, or to go on from its snapshot"),
       duration("exchange.final_wait", at_least(0), AT(exchange.final_wait),
                "longest wait of the run, its samples made, for the learner's last weights"),
 

@@ -69,7 +69,7 @@ LearnerEnd::~LearnerEnd() {
   claim_.release();
 }
 
-nlohmann::json LearnerEnd::attach() {
+std::optional<nlohmann::json> LearnerEnd::attach() {
   using namespace std::chrono_literals;
   const WaitScope wait("a run to begin in " + folder_.path().string(), MPI_COMM_NULL, WaitScope::kAll,
                        WaitScope::kOutside);
@@ -88,14 +88,17 @@ nlohmann::json LearnerEnd::attach() {
                                             deck_.exchange.silence);
       }
       beacon_->update({{"for", token_text(run.token)}});
-      return *note;
+      return note;
     }
     const double waited = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     if (!told && waited > 2) {
       told = true;
       spdlog::info("waiting for a run to begin in {}", folder_.path().string());
     }
-    if (stop_requested()) throw RunError("a signal ended the wait for a run: there is no model");
+    if (stop_requested()) {
+      end("stopped", 0, 0);
+      return std::nullopt;
+    }
     if (waited > deck_.exchange.wait)
       throw InputError(fmt::format("{}exchange.dir = {}: no run has begun there within {}{}: start tramontane run with the "
                                    "same exchange.dir, or raise exchange.wait",

@@ -34,10 +34,9 @@ class LearnerEnd : public CandidateSink {
   explicit LearnerEnd(const Deck& deck);
   ~LearnerEnd() override;
 
-  /// Waits for a run that lives or has ended in good order. Throws InputError when none comes within exchange.wait, and
-  /// RunError when a signal ends the wait.
-  /// Returns the run's note (read_run).
-  nlohmann::json attach();
+  /// Waits for a run that lives or has ended in good order. Throws InputError when none comes within exchange.wait.
+  /// Returns the run's note (read_run); nothing when a signal ended the wait.
+  std::optional<nlohmann::json> attach();
 
   /// Version of the first weights that this learner publishes: it goes on counting where an earlier one stopped.
   std::int64_t first_version() const { return next_version_; }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -92,6 +93,7 @@ void SolverEnd::archive_is_over(ArchiveChange last) {
 }
 
 void SolverEnd::archive_changed(ArchiveChange change, std::int64_t samples) {
+  if (change == ArchiveChange::begins && claim_.is_taken()) leave_to_another();
   if (is_paused_ && change == ArchiveChange::ended) change = ArchiveChange::flushed;
   mark_.tell(change, samples);
   if (change == ArchiveChange::begins) fault_at("archive-flush", samples);
@@ -138,11 +140,16 @@ void SolverEnd::fetch(std::int64_t version, const std::string& token) {
   fetched_from_ = token;
 }
 
+/// At once: any regular end would let HDF5 write what it holds of an archive that is another's now.
+void SolverEnd::leave_to_another() const {
+  std::fprintf(stderr, "tramontane: error: another job has taken this run's place in %s: it had been silent for longer than "
+               "exchange.silence\n", folder_.path().c_str());
+  std::fflush(nullptr);
+  MPI_Abort(MPI_COMM_WORLD, kExitRunFailed);
+}
+
 std::optional<std::vector<std::byte>> SolverEnd::poll() {
-  if (beacon_->is_over())
-    throw RunError(fmt::format("another run has taken this one's place in {}: it had been silent for longer than "
-                               "exchange.silence",
-                               folder_.path().string()));
+  if (beacon_->is_over()) leave_to_another();
   std::optional<std::vector<std::byte>> bytes;
   std::vector<std::int64_t> superseded;
   std::int64_t version = 0;

@@ -58,7 +58,7 @@ class SolverEnd : public CandidateSource {
   ExchangePast past() const;
 
   /// The newest version that is whole. Older ones that came meanwhile are answered here as not promoted; a file that is
-  /// damaged is refused, said and counted. Throws RunError when another run has taken this one's place meanwhile.
+  /// damaged is refused, said and counted. When another job has taken this one's place meanwhile, ends it (exit code 3).
   std::optional<std::vector<std::byte>> poll() override;
   void answer(const Verdict& verdict) override;
   void take_up(const Verdict& last) override;
@@ -88,6 +88,7 @@ class SolverEnd : public CandidateSource {
   };
   void look();
   void fetch(std::int64_t version, const std::string& token);
+  void leave_to_another() const;
   std::uint64_t run_token(const RunAnnouncement& run, const ExchangePast* past) const;
 
   const Deck& deck_;

@@ -532,7 +532,7 @@ TEST(Exchange, WeightsGoOneWayAndVerdictsTheOther) {
   EXPECT_FALSE(solver.poll());
   EXPECT_FALSE(solver.learner().is_lost) << "one may still come";
   LearnerEnd learner(deck);
-  const FollowedRun run = read_run(learner.attach(), "x");
+  const FollowedRun run = read_run(learner.attach().value(), "x");
   EXPECT_EQ(run.announcement.archive, scratch / "archive.h5");
   EXPECT_EQ(run.announcement.training, 40);
 
@@ -566,7 +566,7 @@ TEST(Exchange, ARunThatGoesOnKnowsItsLearnerAgain) {
   run.takes_snapshots = true;
   auto first = std::make_unique<SolverEnd>(deck, run);
   auto learner = std::make_unique<LearnerEnd>(deck);
-  const FollowedRun followed = read_run(learner->attach(), "x");
+  const FollowedRun followed = read_run(learner->attach().value(), "x");
   EXPECT_TRUE(followed.announcement.takes_snapshots);
   learner->beat(3);
   ASSERT_TRUE(comes_true([&] { return first->learner().step == 3; }));

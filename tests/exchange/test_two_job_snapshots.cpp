@@ -146,15 +146,45 @@ TEST(TwoJobSnapshots, BothKilledAndTheArchiveGone) {
   jobs.expect_same_as_undisturbed(0);
 }
 
-// One of two learner ranks dies: MPI ends that job, the run goes on, and the learner comes back on as many ranks.
-TEST(TwoJobSnapshots, ALostLearnerRankEndsItsJobAloneAndComesBack) {
+// A job that hangs looks dead from elsewhere, and another goes on in its place; when it wakes, it must leave the archive alone.
+// The learner's order is one of timing here: what it recorded gives the same weights again from the archive.
+TEST(TwoJobSnapshots, AJobThatHungLeavesItsRunToTheNextOneAndTheRecordHolds) {
+  GoingOn jobs("hung");
+  const std::string timing = " --set learner.deterministic=false",
+                    settings = kRun + timing + " --set exchange.silence=2s --set exchange.final_wait=60s";
+  auto hung = jobs.start("run", "run", settings);
+  auto train = jobs.start("train", "train", kTrain + timing + " --set exchange.silence=2s");
+  ASSERT_TRUE(comes_true([&] { return jobs.newest().number > 0 && jobs.is_attached(); }));
+  EXPECT_TRUE(jobs.send(SIGSTOP, "run"));
+  ASSERT_LT(jobs.newest().place.number, 96);
+  auto next = jobs.start("run", "next", settings + " --set output.dir=" + (jobs.scratch / "run"));
+  EXPECT_TRUE(jobs.says("next", "gives no sign of life: this run takes its place"));
+  EXPECT_TRUE(jobs.send(SIGCONT, "run"));
+  const Job woken = hung.get(), solver = next.get(), learner = train.get();
+  EXPECT_EQ(woken.code, 3) << woken.err;
+  EXPECT_NE(woken.err.find("another job has taken this run's place"), std::string::npos) << woken.err;
+  ASSERT_EQ(solver.code, 0) << solver.err;
+  ASSERT_EQ(learner.code, 0) << learner.err;
+  EXPECT_TRUE(datasets_of(jobs.scratch / "x/archive.h5") == datasets_of(small_run().archive));
+  expect_closed(jobs.summary("run")["exchange"]);
+  const Job again = run_job(jobs.scratch, "again", 1,
+                            "train " + jobs.deck + timing + " --set output.dir=" + (jobs.scratch / "again") +
+                                " --set learner.archives=" + (jobs.scratch / "x/archive.h5") +
+                                " --set learner.replay=" + (jobs.scratch / "train/deliveries.csv"));
+  ASSERT_EQ(again.code, 0) << again.err;
+  EXPECT_TRUE(Model::load(jobs.scratch / "again/model.h5").weights == Model::load(jobs.scratch / "train/model.h5").weights);
+}
+
+// One of two learner ranks dies: MPI ends that job, the run goes on, and the learner comes back on as many ranks. Then the run
+// dies: both ranks wait for it.
+TEST(TwoJobSnapshots, ALostLearnerRankEndsItsJobAloneAndTwoRanksWaitForARun) {
   GoingOn undisturbed("two-learners"), jobs("lost-rank");
   auto run_1 = undisturbed.start("run", "run"), train_1 = undisturbed.start("train", "train", "", 2);
   ASSERT_EQ(run_1.get().code, 0);
   ASSERT_EQ(train_1.get().code, 0);
 
-  auto run = jobs.start("run", "run");
-  ASSERT_TRUE(comes_true([&] { return !jobs.processes("run").empty(); }));
+  auto run = jobs.start("run", "run", kRun);
+  ASSERT_TRUE(comes_true([&] { return text_in(jobs.note("solver"), "state") == "running"; }));
   std::future<Job> train;
   {
     const Throttle throttle(jobs, "run");
@@ -168,8 +198,13 @@ TEST(TwoJobSnapshots, ALostLearnerRankEndsItsJobAloneAndComesBack) {
     EXPECT_EQ(fewer.code, 2) << fewer.err;
     EXPECT_NE(fewer.err.find("is of a training on 2 ranks, and this training runs on 1"), std::string::npos) << fewer.err;
     train = jobs.start("train", "train", kTrain, 2);
-    ASSERT_TRUE(comes_true([&] { return jobs.is_attached() && text_in(jobs.note("learner"), "state") == "training"; }));
+    ASSERT_TRUE(comes_true([&] { return text_in(jobs.note("learner"), "state") == "training" && jobs.newest().number > 0; }));
+    ASSERT_LT(jobs.newest().place.number, 96);
+    EXPECT_TRUE(jobs.send(SIGKILL, "run"));
   }
+  EXPECT_NE(run.get().code, 0);
+  EXPECT_TRUE(jobs.says("train", "for the run to go on, at most"));
+  run = jobs.start("run", "run", kRun);
   const Job solver = run.get(), learner = train.get();
   ASSERT_EQ(solver.code, 0) << solver.err;
   ASSERT_EQ(learner.code, 0) << learner.err;
