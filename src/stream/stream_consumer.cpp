@@ -184,6 +184,7 @@ bool StreamConsumer::next(Sample* into) {
     if (!verdict.good()) {
       ++ledger_.rejected;
       last_rejection_ = fmt::format("sample {}: {} ({})", number, verdict.reason, name(verdict.fault));
+      if (options_.on_rejection) options_.on_rejection(last_rejection_);
     } else {
       last_sample_ = number;
       weights_version_ = header.weights_version;

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <atomic>
 #include <climits>
-#include <limits>
 
 #include "kernels/errors.hpp"
 #include "kernels/wait_scope.hpp"
@@ -136,9 +135,10 @@ bool StreamProducer::push(const SampleInfo& info, std::span<const float* const> 
 void StreamProducer::spoil(FrameImage& image, const FrameHeader& header, std::span<const float* const> payload,
                            Fault fault) {
   if (fault == Fault::corrupt) image.bytes()[image.map().payload.front()] ^= std::byte{1};
-  if (fault != Fault::nan) return;
+  const std::optional<float> value = wild_value(fault);
+  if (!value) return;
   std::vector<float> wild(payload[0], payload[0] + image.layout().variable_cells());
-  wild[wild.size() / 2] = std::numeric_limits<float>::quiet_NaN();
+  wild[wild.size() / 2] = *value;
   std::vector<const float*> pointers(payload.begin(), payload.end());
   pointers[0] = wild.data();
   image.patch(header, pointers);
