@@ -14,7 +14,8 @@ from .suite import Suite, machine_facts
 
 PROGRAM = "tests/benchmarks/bench_stream"
 WAYS = {"mpi_send": "MPI_Send", "mpi_send_touched": "MPI_Send, one copy on each side",
-        "stream_shared": "stream, shared memory", "stream_messages": "stream, messages",
+        "stream_shared": "stream, shared memory", "stream_shared_filled": "stream, shared memory, one copy more",
+        "stream_messages": "stream, messages",
         "files_page_cache": "files, page cache", "files_fsync": "files, fsync"}
 PARTS = ("bandwidth", "slowdown", "soak")
 
@@ -90,6 +91,10 @@ def claims(result):
             share = row["ways"]["stream_shared"]["of_mpi_send"]
             add(f"Frames of {row['frame_bytes'] / 1e6:.2f} MB (C{row['n']}): bandwidth over that of MPI_Send", "≥ 0.9",
                 share, share >= 0.9)
+            filled = (row["ways"]["stream_shared_filled"]["bytes_per_second"] /
+                      row["ways"]["mpi_send_touched"]["bytes_per_second"])
+            add(f"The same from fields that lie elsewhere, over MPI_Send with its copy on each side (C{row['n']})", "≥ 0.9",
+                filled, filled >= 0.9)
     for slowdown in result["slowdown"]:
         # Under block a solver that is faster than its learner waits for it, whatever the stream costs.
         if slowdown["policy"] != "block":
@@ -145,8 +150,8 @@ def draw_bandwidth(result, folder):
     figure.savefig(folder / "bandwidth.png")
     plt.close(figure)
     return [("bandwidth.png", "Samples from a solver rank to a learner rank",
-             "Median of the turns. The stream's figures are from the solver's fields to a checked sample, those of MPI_Send "
-             "from a filled buffer to a buffer that nobody reads.")]
+             "Median of the turns. MPI_Send is from a filled buffer to a buffer that nobody reads, the stream from a frame that "
+             "the solver has filled where it lies to a checked copy of its numbers; one copy more: from fields that lie elsewhere.")]
 
 
 def main():

@@ -109,6 +109,10 @@ class FrameImage {
   /// Overwrites header and payload; `payload` holds one pointer per variable (inputs, then targets) to (owned tiles,
   /// T, T) floats. header.checksum is ignored: it is computed here.
   void patch(const FrameHeader& header, std::span<const float* const> payload);
+  /// The same for a frame whose payload has been written where it lies.
+  void seal(const FrameHeader& header);
+  /// Where the payload lies, per variable (inputs, then targets): (owned tiles, T, T) floats.
+  std::vector<float*> payload();
 
  private:
   std::shared_ptr<const FrameLayout> layout_;
@@ -133,7 +137,7 @@ class FrameReader {
   /// Checks length, constant bytes (with run, grid, producer and tile list named), checksum, sample number,
   /// and that every number is finite.
   /// With `into`, a sample whose n and vectors have been sized, the frame's tiles are copied into it on the way, while
-  /// they are in the cache: worth nothing unless the verdict is good.
+  /// they are in the first cache: worth nothing unless the verdict is good.
   FrameVerdict check(std::span<const std::byte> image, std::optional<std::int64_t> expected_sample = {},
                      Sample* into = nullptr) const;
 
@@ -145,7 +149,14 @@ class FrameReader {
   void scatter(std::span<const std::byte> image, Sample& sample) const;
 
  private:
-  void scatter_variable(std::span<const std::byte> image, std::size_t v, Sample& sample) const;
+  struct Block {
+    std::size_t variable, at, bytes;  ///< `at`: in the image
+    int tile, row;                    ///< of its first row
+  };
+  template <class Work>
+  void for_each_block(std::size_t variable, const Work& work) const;
+  void copy(const std::byte* from, const Block& block, Sample& sample) const;
+
   FrameLayout layout_;
   FrameMap map_;
   std::vector<std::byte> constant_;  // the template's constant ranges, one after the other

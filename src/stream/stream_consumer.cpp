@@ -254,7 +254,7 @@ bool StreamConsumer::wait(Sample& into, std::optional<double> deadline_seconds,
   const auto start = Clock::now();
   const double deadline = deadline_seconds.value_or(options_.deadline_seconds);
   const WaitScope wait("frames of the solver ranks", link_.comm(), WaitScope::kAll, deadline);
-  Backoff backoff;
+  Backoff backoff(sources_.front()->reader.frame_size());
   while (true) {
     if (poll(into)) return true;
     if (finished_ || (give_up && give_up())) return false;

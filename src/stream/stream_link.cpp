@@ -37,7 +37,7 @@ void check(const StreamOptions& options) {
 }
 
 void Backoff::pause() {
-  if (looks_ == 0 && seconds_since(start_) < 300e-6)
+  if (looks_ == 0 && seconds_since(start_) < awake_)
     std::this_thread::yield();
   else
     std::this_thread::sleep_for(std::chrono::microseconds(++looks_ < 1024 ? 20 : 200));

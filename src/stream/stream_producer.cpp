@@ -96,15 +96,32 @@ StreamProducer::~StreamProducer() {
 }
 
 bool StreamProducer::push(const SampleInfo& info, std::span<const float* const> payload) {
+  Slot* slot = admit(info.number);
+  if (slot == nullptr) return false;
+  slot->image.patch({info, weights_version_}, payload);
+  send_off(*slot, info);
+  return true;
+}
+
+bool StreamProducer::push(const SampleInfo& info, const FillSample& fill) {
+  Slot* slot = admit(info.number);
+  if (slot == nullptr) return false;
+  fill(slot->image.payload());
+  slot->image.seal({info, weights_version_});
+  send_off(*slot, info);
+  return true;
+}
+
+StreamProducer::Slot* StreamProducer::admit(std::int64_t sample) {
   if (abandoned_) {
     ++ledger_.produced;
     ++ledger_.dropped;
     ++ledger_.lost;
-    return false;
+    return nullptr;
   }
-  if (info.number <= last_pushed_)
-    throw RunError(fmt::format("stream: sample {} was pushed after sample {}", info.number, last_pushed_));
-  last_pushed_ = info.number;
+  if (sample <= last_pushed_)
+    throw RunError(fmt::format("stream: sample {} was pushed after sample {}", sample, last_pushed_));
+  last_pushed_ = sample;
   progress();
   {
     const Stopwatch stall(stalls_.agreement);
@@ -115,12 +132,14 @@ bool StreamProducer::push(const SampleInfo& info, std::span<const float* const> 
   if (is_full() && options_.when_full == WhenFull::drop_oldest) drop_oldest();
   if (is_full()) {
     ++ledger_.dropped;
-    return false;
+    return nullptr;
   }
-  Slot& slot = free_slot();
-  slot.image.patch({info, weights_version_}, payload);
+  return &free_slot();
+}
+
+void StreamProducer::send_off(Slot& slot, const SampleInfo& info) {
   sign_of_life("frame", info.number);
-  spoil(slot.image, {info, weights_version_}, payload, fault_at("frame", info.number));
+  spoil(slot.image, {info, weights_version_}, fault_at("frame", info.number));
   slot.sample = info.number;
   slot.state = State::waiting;
   slot.acknowledged = false;
@@ -128,27 +147,22 @@ bool StreamProducer::push(const SampleInfo& info, std::span<const float* const> 
   lanes_[link_.learner_of(info.number)]->slots.push_back(static_cast<int>(&slot - slots_.data()));
   admitted_.push_back(info.number);
   hand_over();
-  return true;
 }
 
 /// What a fault test orders: a bit that flips on its way, or a solver that goes wrong before it sends.
-void StreamProducer::spoil(FrameImage& image, const FrameHeader& header, std::span<const float* const> payload,
-                           Fault fault) {
+void StreamProducer::spoil(FrameImage& image, const FrameHeader& header, Fault fault) {
   if (fault == Fault::corrupt) image.bytes()[image.map().payload.front()] ^= std::byte{1};
-  const std::optional<float> value = wild_value(fault);
-  if (!value) return;
-  std::vector<float> wild(payload[0], payload[0] + image.layout().variable_cells());
-  wild[wild.size() / 2] = *value;
-  std::vector<const float*> pointers(payload.begin(), payload.end());
-  pointers[0] = wild.data();
-  image.patch(header, pointers);
+  const std::optional<float> wild = wild_value(fault);
+  if (!wild) return;
+  image.payload().front()[image.layout().variable_cells() / 2] = *wild;
+  image.seal(header);
 }
 
 /// Under `block` alone.
 void StreamProducer::wait_for_room() {
   const WaitScope wait("room in the stream's queue", link_.comm(), WaitScope::kAll, options_.deadline_seconds);
   const Stopwatch stall(stalls_.room);
-  Backoff backoff;
+  Backoff backoff(frame_bytes());
   while (is_full()) {
     backoff.pause();
     progress();
@@ -279,7 +293,7 @@ StreamProducer::Slot& StreamProducer::free_slot() {
   // All ranks have the acknowledgement, but MPI may not yet have said that the send itself is over.
   const WaitScope wait("a frame to leave", link_.comm(), WaitScope::kAll, options_.deadline_seconds);
   const auto start = Clock::now();
-  for (Backoff backoff;; backoff.pause()) {
+  for (Backoff backoff(frame_bytes());; backoff.pause()) {
     for (Slot& slot : slots_)
       if (slot.state == State::free) return slot;
     complete();
@@ -353,7 +367,7 @@ void StreamProducer::drain() {
   const WaitScope wait("the learners to take what is in flight", link_.comm(), WaitScope::kAll,
                        options_.deadline_seconds);
   const Stopwatch stall(stalls_.end);
-  Backoff backoff;
+  Backoff backoff(frame_bytes());
   for (progress(); !empty(); progress()) {
     if (late(stall.start())) throw_stuck(stall.start());
     backoff.pause();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -32,6 +33,10 @@ class StreamProducer {
   /// sample was dropped. Throws RunError when the deadline passes, LearnerSilent when it is a
   /// learner that does not answer (on all solver ranks together under `block`).
   bool push(const SampleInfo& info, std::span<const float* const> payload);
+  /// The same without a copy: `fill` writes the variables to where the frame lies, which can be read there until the next
+  /// push. It is not called for a sample that is dropped.
+  using FillSample = std::function<void(std::span<float* const> variables)>;
+  bool push(const SampleInfo& info, const FillSample& fill);
 
   /// Lets MPI work: completes sends, takes acknowledgements, hands waiting frames on. Not collective, never waits;
   /// call it now and then between pushes.
@@ -100,6 +105,9 @@ class StreamProducer {
 
   void share_queue();
   void complete();
+  /// A frame for a sample; null when it is dropped.
+  Slot* admit(std::int64_t sample);
+  void send_off(Slot& slot, const SampleInfo& info);
   void hand_over();
   void take_ack(int learner);
   /// Brings the solver ranks to one view; true when some rank's deadline has passed.
@@ -110,7 +118,7 @@ class StreamProducer {
   void drop(std::int64_t sample);
   Ledger end_with_learners();
   Slot& free_slot();
-  static void spoil(FrameImage& image, const FrameHeader& header, std::span<const float* const> payload, Fault fault);
+  static void spoil(FrameImage& image, const FrameHeader& header, Fault fault);
   bool empty() const;
   bool late(Clock::time_point start) const;
   [[noreturn]] void throw_stuck(Clock::time_point start) const;
