@@ -6,7 +6,10 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
+#include <limits>
+#include <map>
 #include <thread>
 #include <utility>
 
@@ -15,17 +18,21 @@
 namespace tramontane {
 namespace {
 
-constexpr std::array<std::pair<const char*, Fault>, 9> kNames = {{{"hang", Fault::hang},
-                                                                  {"spin", Fault::spin},
-                                                                  {"stop", Fault::stop},
-                                                                  {"kill", Fault::kill},
-                                                                  {"exit", Fault::exit},
-                                                                  {"delay", Fault::delay},
-                                                                  {"nan", Fault::nan},
-                                                                  {"corrupt", Fault::corrupt},
-                                                                  {"fail", Fault::fail}}};
+constexpr std::array<std::pair<const char*, Fault>, 10> kNames = {{{"hang", Fault::hang},
+                                                                   {"spin", Fault::spin},
+                                                                   {"stop", Fault::stop},
+                                                                   {"kill", Fault::kill},
+                                                                   {"exit", Fault::exit},
+                                                                   {"delay", Fault::delay},
+                                                                   {"nan", Fault::nan},
+                                                                   {"inf", Fault::inf},
+                                                                   {"corrupt", Fault::corrupt},
+                                                                   {"fail", Fault::fail}}};
 
-std::vector<FaultOrder> orders;  // of this rank; written once, before any place is passed
+// Of this rank; written once, before any place is passed.
+std::vector<FaultOrder> orders;
+int own_rank = -1;
+std::map<std::string, std::int64_t, std::less<>> passes;  // of places that do not count themselves
 
 std::string_view trimmed(std::string_view text) {
   const std::size_t begin = text.find_first_not_of(' ');
@@ -80,11 +87,17 @@ FaultOrder read_order(std::string_view text) {
     throw InputError(
         "TRAMONTANE_FAULT: \"" + std::string(text) +
         "\" is no fault: write rank=<rank or *>,at=<place>[:<number>[+]],do=<hang, spin, stop, kill, exit, "
-        "delay:<seconds>, nan, corrupt or fail>");
+        "delay:<seconds>, nan, inf, corrupt or fail>");
   return order;
 }
 
 }  // namespace
+
+const char* FaultOrder::action() const {
+  for (const auto& [text, named] : kNames)
+    if (named == fault) return text;
+  return "none";
+}
 
 bool FaultOrder::meets(int this_rank, std::string_view this_place, std::int64_t this_number) const {
   return (rank < 0 || rank == this_rank) && place == this_place &&
@@ -102,6 +115,8 @@ std::vector<FaultOrder> read_fault_orders(std::string_view text) {
 
 void arm_faults(int rank) {
   orders.clear();
+  passes.clear();
+  own_rank = rank;
   const char* text = std::getenv("TRAMONTANE_FAULT");
   if (!text) return;
   for (FaultOrder& order : read_fault_orders(text))
@@ -111,8 +126,11 @@ void arm_faults(int rank) {
 Fault fault_at(std::string_view place, std::int64_t number) {
   if (orders.empty()) return Fault::none;
   Fault left = Fault::none;
-  for (const FaultOrder& order : orders) {
+  for (FaultOrder& order : orders) {
     if (!order.meets(order.rank, place, number)) continue;
+    if (!std::exchange(order.has_struck, true))
+      std::fprintf(stderr, "fault on order: rank %d at %.*s:%lld: %s\n", own_rank, static_cast<int>(place.size()),
+                   place.data(), static_cast<long long>(number), order.action());
     switch (order.fault) {
       case Fault::hang:
         for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
@@ -134,6 +152,19 @@ Fault fault_at(std::string_view place, std::int64_t number) {
     }
   }
   return left;
+}
+
+Fault fault_at(std::string_view place) {
+  if (orders.empty()) return Fault::none;
+  auto at = passes.find(place);
+  if (at == passes.end()) at = passes.emplace(place, 0).first;
+  return fault_at(place, ++at->second);
+}
+
+std::optional<float> wild_value(Fault fault) {
+  if (fault == Fault::nan) return std::numeric_limits<float>::quiet_NaN();
+  if (fault == Fault::inf) return std::numeric_limits<float>::infinity();
+  return {};
 }
 
 }  // namespace tramontane

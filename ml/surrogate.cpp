@@ -2,30 +2,36 @@
 
 #include <fmt/format.h>
 
+#include "kernels/fault_injection.hpp"
 #include "kernels/network_elementwise.hpp"
 
 namespace tramontane {
 
 namespace {
 
+/// Values that the bounds cut off, infinite ones among them, and values that are not finite.
+struct BoundedOutputs {
+  std::int64_t cut = 0, not_finite = 0;
+};
+
 /// Outputs in channels [0, outputs) of cells (cells, stride) times their scales, cut off at their bounds. NaN stays.
-/// Returns how many values the bounds cut off.
 template <class Space>
-std::int64_t bound_outputs(std::size_t cells, int outputs, int stride, const float* scale, const float* bound,
-                           float* values) {
-  std::int64_t cut = 0;
+BoundedOutputs bound_outputs(std::size_t cells, int outputs, int stride, const float* scale, const float* bound,
+                             float* values) {
+  BoundedOutputs found;
   Kokkos::parallel_reduce(
       "bound_outputs", Kokkos::RangePolicy<Space>(0, cells),
-      KOKKOS_LAMBDA(const std::size_t cell, std::int64_t& count) {
+      KOKKOS_LAMBDA(const std::size_t cell, std::int64_t& cut, std::int64_t& wild) {
         for (int v = 0; v < outputs; ++v) {
           float& value = values[cell * stride + v];
           const float physical = scale[v] * value, most = bound[v];
           value = physical < -most ? -most : most < physical ? most : physical;
-          count += value != physical && physical == physical ? 1 : 0;
+          cut += value != physical && physical == physical ? 1 : 0;
+          wild += physical - physical == 0.0f ? 0 : 1;
         }
       },
-      cut);
-  return cut;
+      found.cut, found.not_finite);
+  return found;
 }
 
 }  // namespace
@@ -107,9 +113,13 @@ std::vector<float> Surrogate::evaluate(const std::vector<float>& inputs, const s
   in_space(network_->memory(), [&](auto space) {
     using Space = decltype(space);
     copy_elements<Space>(physical_.size(), network_->output(), physical_.data());
+    if (const auto wild = wild_value(fault_at("network-output")))
+      fill_elements<Space>(1, *wild, physical_.data() + cells_ / 2 * static_cast<std::size_t>(output_stride));
     if (!frames_.empty()) frames_.to_cartesian(physical_.data(), network_->images(), output_stride, kTargetVector);
-    clamped_ = bound_outputs<Space>(cells_, static_cast<int>(outputs), output_stride, output_scale_.data(),
-                                    output_scale_.data() + outputs, physical_.data());
+    const BoundedOutputs found = bound_outputs<Space>(cells_, static_cast<int>(outputs), output_stride, output_scale_.data(),
+                                                      output_scale_.data() + outputs, physical_.data());
+    clamped_ = found.cut;
+    not_finite_ = found.not_finite;
   });
   if (guard_)
     guard_report_ = guard_->judge({network_->input(), static_cast<std::size_t>(stride), 1}, true,

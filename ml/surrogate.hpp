@@ -39,6 +39,8 @@ class Surrogate {
   const Model& model() const { return model_; }
   /// Values of the last call that the bounds cut off.
   std::int64_t clamped() const { return clamped_; }
+  /// Values of the last call that the network gave as NaN or infinity, on this rank. Bounds turn infinity into a number.
+  std::int64_t not_finite() const { return not_finite_; }
   /// Null without set_guard.
   const SurrogateGuard* guard() const { return guard_.get(); }
   /// Of the last call, with a guard.
@@ -58,7 +60,7 @@ class Surrogate {
   std::unique_ptr<Network<float>> network_;
   std::unique_ptr<SurrogateGuard> guard_;
   GuardReport guard_report_;
-  std::int64_t clamped_ = 0;
+  std::int64_t clamped_ = 0, not_finite_ = 0;
   std::vector<float> input_, prediction_;  ///< the network's, on the host
   MemoryBuffer<float> physical_;           ///< (cells, output stride) in the network's memory
   MemoryBuffer<float> output_scale_;       ///< deviations and bounds of the targets, there

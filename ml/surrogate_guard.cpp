@@ -134,14 +134,17 @@ float SurrogateGuard::weight_of_sphere(std::int64_t sum) {
   return std::clamp((cutoff - std::sqrt(mean)) / (cutoff - threshold), 0.0f, 1.0f);
 }
 
-/// Whether it is so on any rank. Collective.
-bool SurrogateGuard::anywhere(bool here) {
-  int flag = here ? 1 : 0;
-  if (comm_.size() == 1) return here;
-  std::vector<MPI_Request> requests(1);
-  MPI_Iallreduce(MPI_IN_PLACE, &flag, 1, MPI_INT, MPI_MAX, comm_.get(), &requests[0]);
-  wait_with_deadline(requests, deadline_, "the guard's question whether the network is sound on all ranks");
-  return flag != 0;
+/// Whether inputs or weights are not finite on any rank, and where. Collective.
+void SurrogateGuard::find_broken(bool inputs, bool weights, GuardReport& report) const {
+  int ranks[2] = {inputs ? comm_.rank() : -1, weights ? comm_.rank() : -1};
+  if (comm_.size() > 1) {
+    std::vector<MPI_Request> requests(1);
+    MPI_Iallreduce(MPI_IN_PLACE, ranks, 2, MPI_INT, MPI_MAX, comm_.get(), &requests[0]);
+    wait_with_deadline(requests, deadline_, "the guard's question whether the network is sound on all ranks");
+  }
+  report.rank_of_inputs = ranks[0];
+  report.rank_of_weights = ranks[1];
+  report.broken = ranks[0] >= 0 || ranks[1] >= 0;
 }
 
 GuardReport SurrogateGuard::judge(GuardedFields inputs, bool is_normalised, bool weights_finite, float* outputs,
@@ -155,7 +158,7 @@ GuardReport SurrogateGuard::judge(GuardedFields inputs, bool is_normalised, bool
     const int bad = gather_guard_channels<Space>(cells_, inputs, kInputVector, scale, shift, channels_.data());
     // A network of NaN, or with NaN to read, may say anything anywhere: some back ends' activations turn it into
     // numbers. So one on any rank disarms all of them.
-    report.broken = anywhere(bad > 0 || !weights_finite);
+    find_broken(bad > 0, !weights_finite, report);
     fill_halo(channels_, kGuardChannels);
     score_guarded_cells<Space>(cells_, size, padded_.data(), {outputs, cell_stride, variable_stride}, tables_,
                                scores_.data());

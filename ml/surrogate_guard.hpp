@@ -25,10 +25,11 @@ struct GuardOptions {
 };
 
 /// Cells of this rank in one call whose score was beyond the threshold, by what was foreign; `broken` if the model's
-/// weights or some input, on any rank, were not finite: then all cells are.
+/// weights or some input, on any rank, were not finite: then all cells are, and the last such rank is named.
 struct GuardReport {
   std::int64_t input = 0, output = 0;
   bool broken = false;
+  int rank_of_inputs = -1, rank_of_weights = -1;  ///< -1: all were finite
 };
 
 class SurrogateGuard {
@@ -55,7 +56,7 @@ class SurrogateGuard {
 
  private:
   void fill_halo(const MemoryBuffer<float>& cells, int channels);
-  bool anywhere(bool here);
+  void find_broken(bool inputs, bool weights, GuardReport& report) const;
   float weight_of_sphere(std::int64_t sum);
 
   Tiling tiling_;

@@ -133,7 +133,7 @@ void Trainer::blocks_done(int begin, int /*end*/) {
   const bool last = last_pass();
   for (; bucket_ < buckets_.size() && begin <= buckets_[bucket_].first_block; ++bucket_) {
     const std::size_t from = std::max(buckets_[bucket_].begin, kExactStatus) - kExactStatus;
-    if (spoils_gradient_) spoil(from);
+    if (wild_) spoil(from);
     in_space(memory_, [&](auto space) {
       add_exactly<decltype(space)>(from, buckets_[bucket_].end - kExactStatus,
                                    static_cast<float>(kExactLargest / global_batch()), first_ == 0, gradient_.data(),
@@ -156,7 +156,12 @@ void Trainer::read_status() {
   const std::int64_t step = optimiser_.step(), unread = std::exchange(unread_, 0);
   status_ = optimiser_.read_status();
   if (status_.failed_step == 0) return;
-  if (status_.failed_step == step) throw NotFinite(fmt::format("training step {}: {}", step, diagnosis()));
+  if (status_.failed_step == step) {
+    const std::string found = diagnosis();
+    throw NotFinite(fmt::format("training step {}: {}", step,
+                                found.empty() ? "a value on another learner rank is not finite" : found),
+                    !found.empty());
+  }
   throw NotFinite(
       fmt::format("training step {}: a sample, the loss or the gradient is not finite; this was noticed only "
                   "now, {} steps after the last report",
@@ -172,7 +177,7 @@ void Trainer::check_unread() const {
 }
 
 /// What was not finite in the step that just failed. Its passes run once more, as the weights are still the same, and
-/// are looked at layer by layer: a step that goes well pays nothing for this.
+/// are looked at layer by layer: a step that goes well pays nothing for this. "" if nothing here was.
 std::string Trainer::diagnosis() {
   if (!problem_.empty()) return problem_;
   for (const Sample* sample : batch_)
@@ -185,19 +190,19 @@ std::string Trainer::diagnosis() {
     const std::string layer = pass_->first_layer_not_finite();
     evaluate_loss();
     pass_->backward(gradient_.data());
-    if (spoils_gradient_) spoil(0);
+    if (wild_) spoil(0);
     const std::string block = not_finite_block();
     if (!layer.empty())
       found = fmt::format("layer {} is not finite", layer);
     else if (!block.empty())
       found = fmt::format("the gradient of {} is not finite", block);
   });
-  return found.empty() ? "a value on another learner rank is not finite" : found;
+  return found;
 }
 
-/// Puts a NaN into the gradient of a pass, where a test asks for it.
+/// Puts what a test ordered into the gradient of a pass.
 void Trainer::spoil(std::size_t offset) {
-  if (memory_ == Memory::host) gradient_.data()[offset] = std::numeric_limits<float>::quiet_NaN();
+  if (memory_ == Memory::host) gradient_.data()[offset] = *wild_;
 }
 
 /// Name of the first block of the pass's gradient that is not finite, or "". Leaves the gradient zero, as a pass finds
@@ -238,7 +243,7 @@ StepReport Trainer::step(const std::vector<const Sample*>& samples, bool report)
     for (Task& task : *tasks) task.seconds = 0;
   reducer_->await();
   batch_ = samples;
-  spoils_gradient_ = fault_at("gradient", ++attempts_) == Fault::nan;
+  wild_ = wild_value(fault_at("gradient", ++attempts_));
   run(step_tasks_);
   if (std::exchange(recorded_generation_, layout_.generation()) != layout_.generation()) recorded_.clear();
   if (records())

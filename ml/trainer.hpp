@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,8 @@ namespace tramontane {
 /// A sample, weight, loss or gradient is NaN or infinite. Thrown on every learner rank; the text names the step, and the
 /// sample, layer or parameter block.
 struct NotFinite : RunError {
-  using RunError::RunError;
+  explicit NotFinite(const std::string& text, bool arose_here = true) : RunError(text), arose_here(arose_here) {}
+  bool arose_here;  ///< on this rank; false: on another learner rank, which names it
 };
 
 struct TrainerOptions {
@@ -130,7 +132,7 @@ class Trainer {
   void reduce();
   void read_status();
   void check_unread() const;
-  std::string diagnosis();
+  std::string diagnosis();  // "": it arose on another rank
   std::string not_finite_block();
   void spoil(std::size_t offset);
 
@@ -163,7 +165,7 @@ class Trainer {
   std::int64_t unread_ = 0;  ///< steps since the last report
   std::string problem_;
   std::int64_t attempts_ = 0;     ///< calls of step()
-  bool spoils_gradient_ = false;  ///< a fault that a test ordered
+  std::optional<float> wild_;  ///< put into the gradient: a fault that a test ordered
 };
 
 }  // namespace tramontane

@@ -8,7 +8,7 @@ StepReport BadSteps::step(std::int64_t number, const std::function<std::vector<c
       return trainer_.step(next_batch());
     } catch (const NotFinite& error) {
       ++count_;
-      note_(number, error.what());
+      note_(number, error.what(), error.arose_here);
       if (in_row == kGiveUpAfter) throw;
       if (in_row == kRestoreAfter) restore(number - 1);
     }
@@ -24,7 +24,7 @@ std::optional<ValidationReport> BadSteps::validate(std::int64_t step,
     return report;
   } catch (const NotFinite& error) {
     ++count_;
-    note_(step, error.what());
+    note_(step, error.what(), error.arose_here);
     if (++bad_validations_ == 2) throw;
     restore(step);
     return {};
@@ -37,7 +37,7 @@ void BadSteps::restore(std::int64_t step) {
   OptimiserState state = *good_;
   state.step = step;
   trainer_.restore(state);
-  note_(step, "the weights of the last good validation are taken back");
+  note_(step, "the weights of the last good validation are taken back", false);
 }
 
 }  // namespace tramontane

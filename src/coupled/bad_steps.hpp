@@ -15,8 +15,9 @@ class BadSteps {
  public:
   static constexpr int kRestoreAfter = 3, kGiveUpAfter = 6;
 
-  /// @param note called with the step's number and what was found, on every rank
-  BadSteps(Trainer& trainer, std::function<void(std::int64_t step, const std::string& what)> note)
+  /// Called with the step's number and what was found, on every rank, and whether it arose on this one.
+  using Note = std::function<void(std::int64_t step, const std::string& what, bool arose_here)>;
+  BadSteps(Trainer& trainer, Note note)
       : trainer_(trainer), note_(std::move(note)) {}
 
   /// One step, with as many batches as it takes. Throws NotFinite when none helps.
@@ -29,7 +30,7 @@ class BadSteps {
   void restore(std::int64_t step);
 
   Trainer& trainer_;
-  std::function<void(std::int64_t, const std::string&)> note_;
+  Note note_;
   std::optional<OptimiserState> good_;
   std::int64_t count_ = 0;
   int bad_validations_ = 0;  ///< in a row

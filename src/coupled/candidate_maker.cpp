@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 #include <memory>
 
 #include "kernels/fault_injection.hpp"
@@ -54,7 +53,7 @@ void CandidateMaker::offer(Model model, bool is_last) {
   write_facts(model, facts);
   // Faults that tests order: weights that are no numbers, are good for nothing, or are spoilt on their way.
   const Fault fault = fault_at("candidate", facts.version);
-  if (fault == Fault::nan) model.weights.front() = std::numeric_limits<float>::quiet_NaN();
+  if (const auto wild = wild_value(fault)) model.weights.front() = *wild;
   if (fault == Fault::fail) {
     for (float& weight : model.weights) weight *= 3;
     model.make_self_test();

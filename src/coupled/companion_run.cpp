@@ -26,8 +26,12 @@ void CompanionRun::start(const CellFields& fields) {
 std::string CompanionRun::advance(HybridCorrection* correction, double seconds) {
   ShallowWater& solver = simulation_->solver();
   for (double done = 0; done < seconds - 1e-6; done += interval_) {
-    if (correction)
-      solver.set_forcing(correction_forcing(solver, simulation_->state(), (*correction)(simulation_->fields())));
+    try {
+      if (correction)
+        solver.set_forcing(correction_forcing(solver, simulation_->state(), (*correction)(simulation_->fields())));
+    } catch (const BlowUp& error) {
+      return error.what();
+    }
     const std::string why = advance_interval(std::min(interval_, seconds - done));
     solver.set_forcing({});
     if (!why.empty()) return why;

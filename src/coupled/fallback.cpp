@@ -1,5 +1,7 @@
 #include "src/coupled/fallback.hpp"
 
+#include <fmt/format.h>
+
 #include "physics/diagnostics.hpp"
 
 namespace tramontane {
@@ -34,7 +36,12 @@ void FallbackTally::add(const std::vector<float>& weights, double lost, const Gu
   ++map_calls_;
   input_ += report.input;
   output_ += report.output;
+  is_broken_ = report.broken;
   broken_ += report.broken ? 1 : 0;
+  if (report.broken)
+    why_broken_ = report.rank_of_weights >= 0
+                      ? fmt::format("its weights are not finite on solver rank {}", report.rank_of_weights)
+                      : fmt::format("the state that it reads is not finite on solver rank {}", report.rank_of_inputs);
   if (lost > 0)
     for (std::size_t k = 0; k < weights.size(); ++k) deficit_[k] += 1.0 - weights[k];
 }

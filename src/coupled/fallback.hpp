@@ -4,6 +4,7 @@
 #include <mpi.h>
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "ml/surrogate_guard.hpp"
@@ -27,6 +28,10 @@ class FallbackTally {
 
   /// @param lost sum of 1 - w over all cells of the sphere
   void add(const std::vector<float>& weights, double lost, const GuardReport& report);
+  /// Why the last call that was broken was, and on which rank: "its weights are not finite on solver rank 1"; empty if
+  /// none was. The same on every rank, without a message.
+  const std::string& why_broken() const { return why_broken_; }
+  bool is_broken() const { return is_broken_; }  ///< the last call
 
   /// Share of the last call, and of all: the same on every rank without a message.
   double last() const { return last_; }
@@ -47,6 +52,8 @@ class FallbackTally {
   std::int64_t cells_ = 0, calls_ = 0, map_calls_ = 0, broken_ = 0, input_ = 0, output_ = 0;
   double last_ = 0, lost_ = 0;
   std::vector<double> deficit_;
+  std::string why_broken_;
+  bool is_broken_ = false;
 };
 
 }  // namespace tramontane

@@ -7,7 +7,6 @@
 #include <chrono>
 #include <cmath>
 #include <filesystem>
-#include <limits>
 #include <thread>
 
 #include "kernels/communicator.hpp"
@@ -256,13 +255,14 @@ void Gate::judge(const std::vector<std::byte>& bytes) {
   answer(facts.version, finding.is_promoted);
 }
 
-/// A fault that tests order: a version that turns out bad in use.
+/// A fault that tests order: a version that turns out bad in use, on one rank or on all.
 void Gate::spoil(Version& version) {
   const Fault fault = fault_at("promotion", version.facts.version);
-  if (fault != Fault::corrupt && fault != Fault::nan) return;
+  const std::optional<float> wild = wild_value(fault);
+  if (fault != Fault::corrupt && !wild) return;
   Model spoilt = version.model;
-  for (float& weight : spoilt.weights) weight *= fault == Fault::nan ? std::numeric_limits<float>::quiet_NaN() : 30;
-  version.correction = std::make_unique<HybridCorrection>(deck_, spoilt, solvers_);
+  for (float& weight : spoilt.weights) weight = wild ? *wild : 30 * weight;
+  version.correction->update(spoilt);
 }
 
 Gate::Finding Gate::weigh(Version& candidate) {
@@ -311,10 +311,11 @@ Gate::Finding Gate::weigh(Version& candidate) {
 /// be.
 std::string Gate::shadow(Version& version) {
   for (int k = static_cast<int>(version.scores.size()); k < cases_.size(); ++k) {
+    const FallbackTally before = version.correction->fallback();  // the version in use has run beside the lessons, too
     const ShadowCases::Outcome outcome = cases_.run(k, *version.correction);
-    const double fallback = version.correction->fallback_fraction();
+    const double fallback = version.correction->fallback_since(before);
     const std::string trouble = outcome.trouble.empty() && fallback > deck_.gate.fallback_limit
-                                    ? fmt::format("the guard replaces its correction in {:.0f} % of the cells", 100 * fallback)
+                                    ? version.correction->fallback_text(fallback)
                                     : outcome.trouble;
     version.scores.push_back(trouble.empty() ? outcome.score : HUGE_VAL);
     if (!trouble.empty()) return trouble;

@@ -3,8 +3,12 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 
+#include "kernels/communicator.hpp"
+#include "kernels/fault_injection.hpp"
 #include "src/coupled/learning.hpp"
 #include "src/coupled/teacher.hpp"
 
@@ -13,6 +17,28 @@ namespace tramontane {
 namespace {
 GuardOptions guard_options(const Deck& deck) {
   return {deck.guard.threshold, deck.guard.cutoff};
+}
+
+/// Throws BlowUp on all ranks where a value is not finite, and names the first such cell of the sphere: one step on it has
+/// spread, and the solver could only name the middle of what it has spoilt.
+void require_finite(const Grid& grid, MPI_Comm comm, const CellFields& tendency) {
+  const int size = grid.tile_cells();
+  std::int64_t first = std::numeric_limits<std::int64_t>::max();
+  std::size_t k = 0;
+  for (int tile = 0; tile < grid.tile_count(); ++tile) {
+    const TilePlace place = grid.tiling().place(grid.first_tile() + tile);
+    for (int j = 0; j < size; ++j)
+      for (int i = 0; i < size; ++i, ++k)
+        if (!std::isfinite(tendency.depth[k] + tendency.velocity[0][k] + tendency.velocity[1][k] + tendency.velocity[2][k]))
+          first = std::min(first, static_cast<std::int64_t>(
+                                      grid.tiling().global_offset({place.panel, place.tj * size + j, place.ti * size + i})));
+  }
+  MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT64_T, MPI_MIN, comm);
+  if (first == std::numeric_limits<std::int64_t>::max()) return;
+  const int n = grid.n(), cell = static_cast<int>(first % (n * n));
+  const LonLat at = to_lonlat(to_cartesian(grid.centre({static_cast<int>(first / (n * n)), cell / n, cell % n})));
+  throw BlowUp(fmt::format("the correction of the hybrid on C{} is not finite at {:.2f} E {:.2f} N", n,
+                           at.longitude * 45 / kQuarterPi, at.latitude * 45 / kQuarterPi));
 }
 }  // namespace
 
@@ -68,6 +94,10 @@ void HybridCorrection::say_if_bounds_only() const {
                  "with this version for more");
 }
 
+void HybridCorrection::update(const Model& model) {
+  surrogate_->update(model);
+}
+
 CellFields HybridCorrection::operator()(const CellFields& coarse) {
   std::vector<float> inputs;
   for (const auto& variable : surrogate_inputs(coarse, solvers_.coarse().solver().orography()))
@@ -79,10 +109,12 @@ CellFields HybridCorrection::operator()(const CellFields& coarse) {
     const auto& bound = graph_->bounds();
     for (std::size_t k = 0; k < out.size() && !bound.empty(); ++k)
       if (std::abs(out[k]) >= 0.999999 * bound[k / cells]) ++clamped_;
+    say_not_finite(std::ranges::count_if(out, [](float value) { return !std::isfinite(value); }));
     if (graph_guard_) report = graph_guard_->judge({inputs.data(), 1, cells}, false, true, out.data(), 1, cells);
   } else {
     clamped_ += static_cast<double>(surrogate_->clamped());
     report = surrogate_->guard_report();
+    say_not_finite(surrogate_->not_finite());
   }
   values_ += static_cast<double>(out.size());
   CellFields tendency;
@@ -94,7 +126,22 @@ CellFields HybridCorrection::operator()(const CellFields& coarse) {
     const double lost = restore_mass(solvers_.coarse().grid(), solvers_.comm(), guard_->weights(), tendency.depth);
     fallback_.add(guard_->weights(), lost, report);
   }
+  if (const auto wild = wild_value(fault_at("correction"))) tendency.depth[cells / 2] = *wild;
+  require_finite(solvers_.coarse().grid(), solvers_.comm(), tendency);
   return tendency;
+}
+
+/// On the rank where it arose, and once: a network that has begun with it will go on.
+void HybridCorrection::say_not_finite(std::int64_t values) {
+  ++calls_;
+  if (values == 0 || wild_calls_++ > 0) return;
+  spdlog::error("solver rank {}: the network's output is not finite in {} values of its call {}{}", rank_in(comm()), values,
+                calls_, guard_ ? ": physics alone runs there" : ", and there is no guard");
+}
+
+std::string HybridCorrection::fallback_text(double share) const {
+  return fmt::format("the guard replaces its correction in {:.0f} % of the cells{}", 100 * share,
+                     fallback_.is_broken() ? ": " + fallback_.why_broken() : std::string());
 }
 
 double HybridCorrection::clamped_fraction() const {
@@ -118,8 +165,8 @@ bool run_hybrid_forecasts(Forecast& forecast, HybridCorrection& correction, bool
   spdlog::info("guard: physics alone in {} of cells and intervals (inputs foreign in {}, outputs in {})",
                percent(shares.lost), percent(shares.input), percent(shares.output));
   if (shares.broken_calls > 0)
-    spdlog::error("guard: {} calls of the network met weights or a state that are not finite: physics alone ran everywhere",
-                  shares.broken_calls);
+    spdlog::error("guard: in {} calls of the network physics alone ran everywhere: {}", shares.broken_calls,
+                  correction.fallback().why_broken());
   return whole;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "ml/onnx/graph_surrogate.hpp"
 #include "ml/surrogate.hpp"
@@ -18,8 +19,12 @@ class HybridCorrection {
   /// With another program's graph.
   HybridCorrection(const Deck& deck, const OnnxModel& model, SolverPair& solvers);
 
-  /// Correction tendency for the coarse solver's fields. Of a guarded hybrid it is finite whatever the fields are.
+  /// Correction tendency for the coarse solver's fields. Of a guarded hybrid it is finite whatever the fields are; else
+  /// one that is not is a BlowUp that names its place.
   CellFields operator()(const CellFields& coarse);
+
+  /// Other weights of the same network, for this rank alone: a fault that a test orders.
+  void update(const Model& model);
 
   MPI_Comm comm() const { return solvers_.comm(); }
   bool is_guarded() const { return guard_ != nullptr; }
@@ -27,6 +32,10 @@ class HybridCorrection {
   /// the guard's weight. The same on every rank, without a message. Zero without a guard.
   double fallback_last() const { return fallback_.last(); }
   double fallback_fraction() const { return fallback_.fraction(); }
+  /// Of the calls since the tally was `before`. Collective.
+  double fallback_since(const FallbackTally& before) const { return fallback_.since(before, comm()).lost; }
+  /// "the guard replaces its correction in 40 % of the cells", for that share, and why if the last call was broken.
+  std::string fallback_text(double share) const;
   /// For maps and reports.
   FallbackTally& fallback() { return fallback_; }
 
@@ -35,6 +44,7 @@ class HybridCorrection {
 
  private:
   void say_if_bounds_only() const;
+  void say_not_finite(std::int64_t values);
 
   SolverPair& solvers_;
   std::unique_ptr<Surrogate> surrogate_;
@@ -44,6 +54,7 @@ class HybridCorrection {
   std::unique_ptr<SurrogateGuard> graph_guard_;
   FallbackTally fallback_;
   double clamped_ = 0, values_ = 0;
+  std::int64_t calls_ = 0, wild_calls_ = 0;  ///< of them, those in which this rank's output was not finite
 };
 
 /// The forecasts of the coarse solver with this correction, and the maps of what its guard left out, which is also

@@ -333,10 +333,10 @@ class Learning {
     metrics_->write("train", line);
   }
 
-  void note_bad_step(std::int64_t step, const std::string& what) {
-    if (!metrics_) return;
-    spdlog::warn("a bad training step, let go: {}", what);
-    metrics_->write("bad_step", {{"step", step}, {"what", what}});
+  /// The rank where it arose says what it was; the first learner rank keeps the record.
+  void note_bad_step(std::int64_t step, const std::string& what, bool arose_here) {
+    if (metrics_ || arose_here) spdlog::warn("a bad training step, let go: {}", what);
+    if (metrics_) metrics_->write("bad_step", {{"step", step}, {"what", what}});
   }
 
   static double mean(const std::deque<double>& values) {
@@ -394,7 +394,9 @@ class Learning {
   MetricsWriter* metrics_;
   const LearningHooks& hooks_;
   Trainer trainer_;
-  BadSteps bad_steps_{trainer_, [this](std::int64_t step, const std::string& what) { note_bad_step(step, what); }};
+  BadSteps bad_steps_{trainer_, [this](std::int64_t step, const std::string& what, bool arose_here) {
+                       note_bad_step(step, what, arose_here);
+                     }};
   BestWeights best_;
   TrainingDistribution distribution_;  ///< of the samples so far
   std::deque<double> recent_, recent_seconds_;

@@ -33,7 +33,7 @@ std::optional<LiveHybrid::Report> LiveHybrid::see(const SampleInfo& info, const 
   report.bad = hybrid_.advance(correction, seconds);
   report.fallback_fraction = correction->fallback_last();
   if (report.bad.empty() && report.fallback_fraction > deck_.gate.fallback_limit)
-    report.bad = fmt::format("the guard replaces its correction in {:.0f} % of the cells", 100 * report.fallback_fraction);
+    report.bad = correction->fallback_text(report.fallback_fraction);
   if (!report.bad.empty()) return report;
   if (const std::string trouble = alone_.advance(nullptr, seconds); !trouble.empty())
     throw RunError("the coarse solver alone can not follow a lesson: " + trouble);

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "kernels/fault_injection.hpp"
 #include "kernels/wait_scope.hpp"
 
 namespace tramontane {
@@ -20,6 +21,12 @@ std::unique_ptr<ShallowWater> make_solver(const Deck& deck, std::shared_ptr<cons
   options.tracers = std::move(tracers);
   options.deadline_seconds = deck.stream.deadline;
   return std::make_unique<ShallowWater>(std::move(grid), comm, orography, options);
+}
+
+/// Puts what a test ordered into the middle of this rank's first tile.
+void spoil(State& state, int tile_cells, float value) {
+  const int middle = kHalo + tile_cells / 2;
+  Kokkos::deep_copy(Kokkos::subview(state, 0, 0, 0, middle, middle), value);
 }
 
 IntegratorOptions integrator_options(const HelmholtzDeck& deck) {
@@ -86,6 +93,7 @@ StepFlags Simulation::step(const std::function<StepFlags()>& mine) {
   sign_of_life("step", effort.steps);
   effort.simulated += plan.dt;
   effort.cell_updates += grid().tiling().cell_count();
+  if (const auto wild = wild_value(fault_at("state"))) spoil(state_, grid().tile_cells(), *wild);
   const StepFlags agreed = watch_.finish();
   watch_.start(state_, progress_.time, mine ? mine() : StepFlags{});
   effort.seconds += MPI_Wtime() - began;

@@ -209,10 +209,11 @@ void SolverSide::lose_learner(const std::string& why) {
 bool SolverSide::run_hybrid(Forecast& forecast) {
   while (HybridCorrection* correction = gate_.correction()) {
     try {
+      const FallbackTally before = correction->fallback();  // it has run in shadow forecasts and beside the lessons, too
       const bool whole = run_hybrid_forecasts(forecast, *correction, context_.is_root());
-      if (whole && correction->fallback_fraction() > deck_.gate.fallback_limit) {
-        gate_.roll_back(fmt::format("in the hybrid forecasts the guard replaces its correction in {:.0f} % of the cells",
-                                    100 * correction->fallback_fraction()));
+      const double fallback = correction->fallback_since(before);
+      if (whole && fallback > deck_.gate.fallback_limit) {
+        gate_.roll_back("in the hybrid forecasts " + correction->fallback_text(fallback));
         continue;
       }
       const double clamped = correction->clamped_fraction();

@@ -1,10 +1,18 @@
 #include "src/coupled/stream_setup.hpp"
 
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
+#include <cstdint>
 
 #include "src/coupled/provenance.hpp"
 
 namespace tramontane {
+
+namespace {
+constexpr std::int64_t kRejectionsSaid = 4;
+}
 
 StreamOptions stream_options(const Deck& deck, const RunSnapshot* continued) {
   StreamOptions options;
@@ -13,6 +21,12 @@ StreamOptions stream_options(const Deck& deck, const RunSnapshot* continued) {
   options.when_full = deck.stream.when_full;
   options.deadline_seconds = deck.stream.deadline;
   options.run_id = run_id(deck);
+  // A solver that has gone wrong may send such frames for hours: after the first ones every doubling of their number.
+  options.on_rejection = [count = std::int64_t{0}](const std::string& what) mutable {
+    ++count;
+    if (count <= kRejectionsSaid || (count & (count - 1)) == 0)
+      spdlog::warn("the stream rejects {}{}", what, count > 1 ? fmt::format("; {} so far", count) : std::string());
+  };
   if (continued) {
     options.first_sample = continued->place.number;
     options.carried = continued->ledger;

@@ -183,7 +183,9 @@ bool StreamConsumer::next(Sample* into) {
     Outcome outcome = Outcome::rejected;
     if (!verdict.good()) {
       ++ledger_.rejected;
-      last_rejection_ = fmt::format("sample {}: {} ({})", number, verdict.reason, name(verdict.fault));
+      last_rejection_ = fmt::format("{}: {} ({})", number < 0 ? "a sample" : fmt::format("sample {}", number), verdict.reason,
+                                    name(verdict.fault));
+      if (options_.on_rejection) options_.on_rejection(last_rejection_);
     } else {
       last_sample_ = number;
       weights_version_ = header.weights_version;

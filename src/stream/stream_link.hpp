@@ -39,6 +39,8 @@ struct StreamOptions {
   /// For fault tests: called with the sample number and the finished frame before it is sent; returns how many bytes
   /// to send.
   std::function<std::size_t(std::int64_t, std::span<std::byte>)> tamper;
+  /// Called on a learner for every sample that it rejects, with the sample and what is wrong with which rank's frame.
+  std::function<void(const std::string&)> on_rejection;
 };
 
 /// Throws InputError unless the numbers make sense.

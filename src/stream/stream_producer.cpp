@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <atomic>
 #include <climits>
-#include <limits>
 
 #include "kernels/errors.hpp"
 #include "kernels/wait_scope.hpp"
@@ -153,8 +152,9 @@ void StreamProducer::send_off(Slot& slot, const SampleInfo& info) {
 /// What a fault test orders: a bit that flips on its way, or a solver that goes wrong before it sends.
 void StreamProducer::spoil(FrameImage& image, const FrameHeader& header, Fault fault) {
   if (fault == Fault::corrupt) image.bytes()[image.map().payload.front()] ^= std::byte{1};
-  if (fault != Fault::nan) return;
-  image.payload().front()[image.layout().variable_cells() / 2] = std::numeric_limits<float>::quiet_NaN();
+  const std::optional<float> wild = wild_value(fault);
+  if (!wild) return;
+  image.payload().front()[image.layout().variable_cells() / 2] = *wild;
   image.seal(header);
 }
 

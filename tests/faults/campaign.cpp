@@ -10,11 +10,18 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <random>
+#include <regex>
+#include <sstream>
 #include <thread>
+
+#include "kernels/errors.hpp"
+#include "src/archive/archive_reader.hpp"
 
 namespace tramontane::testing {
 
@@ -26,19 +33,19 @@ using Clock = std::chrono::steady_clock;
 
 /// A job that still runs then has hung: undisturbed ones take seconds, and every deadline below is shorter.
 constexpr int kLimitSeconds = 150;
-constexpr double kDeadline = 15;  ///< s, stream.deadline of the jobs
+constexpr int kSamples = 48;
 
 /// Coupled, C24 to C12: three lessons of twelve hours and one held out.
 std::string fault_deck() {
-  return fmt::format(
-      "grid: {{n: 24}}\n"
-      "initial: {{case: winds}}\n"
-      "teach: {{months: [1983-01, 1984-07, 1985-04], validation: [1990-01], days: 0.5}}\n"
-      "stream: {{every: 1h, deadline: {:g}s, queue: 4}}\n"
+  return
+      "grid: {n: 24}\n"
+      "initial: {case: winds}\n"
+      "teach: {months: [1983-01, 1984-07, 1985-04], validation: [1990-01], days: 0.5}\n"
+      "stream: {every: 1h, queue: 4}\n"
       "surrogate:\n"
       "  coarse_n: 12\n"
       "  interval: 1h\n"
-      "  network: {{width: 16, levels: 2}}\n"
+      "  network: {width: 16, levels: 2}\n"
       "learner:\n"
       "  batch: 8\n"
       "  steps: 120\n"
@@ -48,30 +55,30 @@ std::string fault_deck() {
       "  watermark: 12\n"
       "  validate_every: 30\n"
       "  deterministic: true\n"
-      "gate: {{every: 30, hours: 6}}\n"
-      "checkpoint: {{every: 6h}}\n"
-      "forecast: {{starts: [1991-01], days: 0.5}}\n"
-      "output: {{every: 6h, latlon: 0, plots: false}}\n",
-      kDeadline);
+      "gate: {every: 30, hours: 6}\n"
+      "checkpoint: {every: 6h}\n"
+      "forecast: {starts: [1991-01], days: 0.5}\n"
+      "output: {every: 6h, latlon: 0, plots: false}\n";
 }
 
 std::string base_arguments(const FaultPlan& plan, const std::string& deck, const std::string& folder) {
-  return "run " + deck + " --set output.dir=" + folder + " --set stream.archive=" + folder +
-         "/archive.h5 --set ranks.learner=" + std::to_string(plan.learners) + plan.settings;
+  return fmt::format("run {} --set output.dir={} --set stream.archive={}/archive.h5 --set ranks.learner={} --set "
+                     "stream.deadline={:g}s{}",
+                     deck, folder, folder, plan.learners, plan.deadline, plan.settings);
 }
 
-/// The undisturbed job, made once for each number of learners.
-const Scratch& reference(int learners) {
+/// The folder of the undisturbed job, made once for each number of learners.
+std::string reference(int learners) {
   static std::map<int, std::unique_ptr<Scratch>> made;
   auto& scratch = made[learners];
-  if (scratch) return *scratch;
+  if (scratch) return *scratch / "run";
   scratch = std::make_unique<Scratch>("undisturbed" + std::to_string(learners));
   FaultPlan plan;
   plan.learners = learners;
   const std::string deck = scratch->write("deck.yaml", fault_deck());
   const Job job = run_job(*scratch, "run", 1 + learners, base_arguments(plan, deck, *scratch / "run"));
   if (job.code != 0) throw std::runtime_error("the undisturbed job failed:\n" + job.err);
-  return *scratch;
+  return *scratch / "run";
 }
 
 /// run_job, with faults on order.
@@ -117,122 +124,85 @@ bool damage_newest_snapshot(const std::string& folder, std::mt19937_64& random) 
   return true;
 }
 
-void judge_end(const FaultPlan& plan, const std::string& folder, FaultRecord& record) {
-  if (!fs::exists(folder + "/summary.json")) {
-    record.violations.push_back("ended well without a summary");
-    return;
-  }
-  const json summary = read_json(folder + "/summary.json");
-  json& ledger = record.code_of_rest >= 0 ? record.ledger_of_rest : record.ledger;
-  if (summary.contains("stream") && !summary["stream"].is_null()) {
-    ledger = summary["stream"];
-    if (!is_closed(ledger)) record.violations.push_back("the ledger is open: " + ledger.dump());
-  } else {
-    record.violations.push_back("the summary has no ledger");
-  }
-  if (!summary.contains("forecast") || summary["forecast"].is_null())
-    record.violations.push_back("there is no forecast");
-  if (!plan.same_bits) return;
-  const std::string expected = reference(plan.learners) / "run";
-  for (const char* file : {"/model.h5", "/forecast.nc"}) {
-    const auto ours = datasets_of(folder + file), theirs = datasets_of(expected + file);
-    for (const auto& [name, bytes] : theirs)
-      if (name != "provenance" && (!ours.count(name) || ours.at(name) != bytes))  // it names the folder
-        record.violations.push_back(fmt::format("{} of {} differs from the undisturbed job's", name, file + 1));
+/// Everything that a job has said: its output, and its metrics, which are in parts until it ends well.
+std::string words_of(const Job& job, const std::string& folder) {
+  std::string text = job.out + job.err;
+  if (!fs::exists(folder)) return text;
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.path().extension() == ".jsonl") text += read_text(entry.path());
+  return text;
+}
+
+/// The first line in which the expression is found, from there on; empty: in none.
+std::string find_line(const std::string& text, const std::string& expression) {
+  const std::regex wanted(expression);
+  std::istringstream lines(text);
+  std::smatch match;
+  for (std::string line; std::getline(lines, line);)
+    if (std::regex_search(line, match, wanted)) return match.str() + match.suffix().str().substr(0, 120);
+  return "";
+}
+
+/// What of the archive can be read, sample by sample.
+json look_at_archive(const std::string& folder) {
+  const std::string path = folder + "/archive.h5";
+  if (!fs::exists(path)) return {{"state", "none"}, {"samples", 0}};
+  try {
+    const ArchiveReader archive(path, true);
+    archive.verify();
+    const char* state = archive.complete() ? "complete" : archive.truncated() ? "truncated" : "unfinished";
+    return {{"state", state}, {"samples", archive.size()}};
+  } catch (const InputError& error) {
+    return {{"state", "unreadable"}, {"samples", 0}, {"why", error.what()}};
   }
 }
 
-double uniform(std::mt19937_64& random, double low, double high) {
-  return low + (high - low) * (static_cast<double>(random() >> 11) * 0x1p-53);
+/// JSON has no NaN: it is written as null.
+bool all_finite(const json& values) {
+  if (!values.is_structured()) return values.is_number();
+  return std::all_of(values.begin(), values.end(), all_finite);
+}
+
+void compare_with_reference(const FaultPlan& plan, const std::string& folder, FaultRecord& record) {
+  const std::string expected = reference(plan.learners);
+  record.same_bits = true;
+  std::vector<std::string> files = {"/model.h5", "/forecast.nc"};
+  // A kill in the middle of a flush may break an archive; then a new one begins, and the run says so.
+  if (plan.file_limit_kb == 0 && !fs::exists(folder + "/archive.h5.broken")) files.emplace_back("/archive.h5");
+  for (const std::string& file : files) {
+    const auto ours = datasets_of(folder + file), theirs = datasets_of(expected + file);
+    for (const auto& [name, bytes] : theirs)
+      if (name != "provenance" && (!ours.count(name) || ours.at(name) != bytes)) {  // it names the folder
+        record.violations.push_back(fmt::format("{} of {} differs from the undisturbed job's", name, file.substr(1)));
+        record.same_bits = false;
+      }
+  }
+}
+
+/// A job that ended with 0, first or started again.
+void judge_end(const FaultPlan& plan, const std::string& folder, FaultRecord& record) {
+  const auto violated = [&](const std::string& what) { record.violations.push_back(what); };
+  if (!fs::exists(folder + "/summary.json")) return violated("ended well without a summary");
+  const json summary = read_json(folder + "/summary.json");
+  const bool is_rest = record.code_of_rest >= 0;
+  if (!summary.contains("stream") || summary["stream"].is_null()) return violated("the summary has no ledger");
+  const json& ledger = (is_rest ? record.ledger_of_rest : record.ledger) = summary["stream"];
+  if (!is_closed(ledger)) violated("the ledger is open: " + ledger.dump());
+  if (ledger["produced"] != kSamples) violated("not all samples were produced: " + ledger.dump());
+  if (ledger["rejected"] != (record.has_struck ? plan.rejects : 0)) violated("samples were rejected: " + ledger.dump());
+  if (!summary.contains("forecast") || summary["forecast"].is_null())
+    violated("there is no forecast");
+  else if (!all_finite(summary["forecast"]["rmse"]))
+    violated("the forecast's errors are not finite: " + summary["forecast"]["rmse"].dump());
+  const json& archive = is_rest ? record.archive_of_rest : record.archive;
+  const bool is_cut = plan.file_limit_kb > 0 || fs::exists(folder + "/archive.h5.broken");
+  if (!is_cut && (archive["state"] != "complete" || archive["samples"] != kSamples))
+    violated("the archive is not whole: " + archive.dump());
+  // A fault that was contained without a new start may have cost a version.
+  if (plan.same_bits && (is_rest || !record.has_struck || !plan.goes_on)) compare_with_reference(plan, folder, record);
 }
 
 }  // namespace
-
-const std::vector<std::string>& fault_kinds() {
-  static const std::vector<std::string> kinds = {
-      "learner killed",   "learner stopped", "learner fails",       "learner pauses",      "solver killed",
-      "solver stopped",   "solver pauses",   "NaN in a gradient",   "NaN in a candidate",  "NaN in a frame",
-      "frame corrupted",  "job killed",      "signal to all",       "signal to one rank",  "disk full",
-      "snapshot damaged"};
-  return kinds;
-}
-
-FaultPlan make_plan(const std::string& kind, std::uint64_t seed) {
-  const auto& kinds = fault_kinds();
-  const auto place_of_kind = static_cast<std::uint64_t>(std::find(kinds.begin(), kinds.end(), kind) - kinds.begin());
-  std::mt19937_64 random(seed * 1000003 + place_of_kind);
-  FaultPlan plan;
-  plan.kind = kind;
-  plan.seed = seed;
-  plan.solvers = 1 + static_cast<int>(random() % 2);
-  plan.learners = random() % 4 == 0 ? 2 : 1;
-  const int learner = plan.solvers + static_cast<int>(random() % static_cast<unsigned>(plan.learners));
-  const int solver = static_cast<int>(random() % static_cast<unsigned>(plan.solvers));
-  const auto train_step = 1 + random() % 119;
-  const auto sample = random() % 48;
-  const auto order = [](int rank, const std::string& place, std::uint64_t number, const std::string& what) {
-    return fmt::format("rank={},at={}:{},do={}", rank, place, number, what);
-  };
-  plan.codes = {0};
-  if (kind == "learner killed") {
-    plan.orders = order(learner, "train-step", train_step, "kill");
-    plan.codes = {137, 1, 3, 255};
-    plan.goes_on = plan.same_bits = true;
-  } else if (kind == "learner stopped") {
-    plan.orders = order(learner, "train-step", train_step, "stop");
-  } else if (kind == "learner fails") {
-    plan.orders = order(learner, "learner", train_step, "fail");
-  } else if (kind == "learner pauses") {
-    plan.orders = order(learner, "train-step", train_step, fmt::format("delay:{:.2f}", uniform(random, 0.2, 4)));
-    plan.same_bits = true;
-  } else if (kind == "solver killed") {
-    plan.orders = order(solver, "lesson-sample", sample, "kill");
-    plan.codes = {137, 1, 3, 255};
-    plan.goes_on = plan.same_bits = true;
-  } else if (kind == "solver stopped") {
-    plan.orders = order(solver, "lesson-sample", sample, "stop");
-    plan.codes = {3};
-    plan.goes_on = plan.same_bits = true;
-  } else if (kind == "solver pauses") {
-    plan.orders = order(solver, "lesson-sample", sample, fmt::format("delay:{:.2f}", uniform(random, 0.2, 4)));
-    plan.same_bits = true;
-  } else if (kind == "NaN in a gradient") {
-    plan.orders = order(learner, "gradient", train_step, "nan");
-  } else if (kind == "NaN in a candidate") {
-    plan.orders = order(plan.solvers, "candidate", 1 + random() % 3, "nan");
-  } else if (kind == "NaN in a frame") {
-    plan.orders = order(solver, "frame", sample, "nan");
-  } else if (kind == "frame corrupted") {
-    plan.orders = order(solver, "frame", sample, "corrupt");
-  } else if (kind == "job killed") {
-    plan.signal = SIGKILL;
-    plan.moment = uniform(random, 0, 4);
-    plan.codes = {137, 1, 255};
-    plan.goes_on = plan.same_bits = true;
-  } else if (kind == "signal to all" || kind == "signal to one rank") {
-    plan.signal = random() % 2 ? SIGTERM : SIGUSR1;
-    plan.moment = uniform(random, 0, 3);
-    if (kind == "signal to one rank")
-      plan.target = static_cast<int>(random() % static_cast<unsigned>(plan.solvers + plan.learners));
-    plan.codes = {4};
-    plan.goes_on = plan.same_bits = true;
-  } else if (kind == "disk full") {
-    plan.file_limit_kb = static_cast<long>(uniform(random, 150, 1200));
-  } else if (kind == "snapshot damaged") {
-    plan.orders = order(solver, "lesson-sample", 20 + random() % 28, "kill");
-    plan.codes = {137, 1, 3, 255};
-    plan.damages_snapshot = plan.goes_on = plan.same_bits = true;
-  }
-  return plan;
-}
-
-std::string FaultPlan::text() const {
-  std::string out = fmt::format("{} (seed {}, {}+{} ranks)", kind, seed, solvers, learners);
-  if (!orders.empty()) out += ": " + orders;
-  if (signal) out += fmt::format(": signal {} to {} after {:.2f} s", signal, target, moment);
-  if (file_limit_kb) out += fmt::format(": files of at most {} kB", file_limit_kb);
-  return out;
-}
 
 json FaultRecord::to_json() const {
   return {{"kind", plan.kind},
@@ -240,22 +210,32 @@ json FaultRecord::to_json() const {
           {"solvers", plan.solvers},
           {"learners", plan.learners},
           {"what", plan.text()},
+          {"struck", has_struck},
           {"code", code},
           {"code_of_rest", code_of_rest},
           {"seconds", seconds},
+          {"seconds_of_rest", seconds_of_rest},
           {"ledger", ledger},
           {"ledger_of_rest", ledger_of_rest},
+          {"archive", archive},
+          {"archive_of_rest", archive_of_rest},
+          {"same_bits", same_bits},
+          {"named", named},
           {"violations", violations}};
 }
 
+void run_references() {
+  for (const int learners : {1, 2}) reference(learners);
+}
+
 FaultRecord run_plan(const FaultPlan& plan) {
+  static std::mutex hdf5;  // the library is used by one thread at a time
   FaultRecord record;
   record.plan = plan;
-  reference(plan.learners);
-  const Scratch scratch("fault");
+  const Scratch scratch(fmt::format("fault-{}-{}", std::hash<std::string>()(plan.kind) % 1000000, plan.seed));
   const std::string deck = scratch.write("deck.yaml", fault_deck()), folder = scratch / "run";
   const std::string arguments = base_arguments(plan, deck, folder);
-  const auto began = Clock::now();
+  auto began = Clock::now();
   Job job;
   if (plan.signal || plan.file_limit_kb > 0) {
     auto under_way = std::async(std::launch::async, [&] { return run_disturbed(plan, scratch, "run", arguments, true); });
@@ -272,20 +252,36 @@ FaultRecord run_plan(const FaultPlan& plan) {
     tell("left processes behind");
     for (const auto& [process, rank] : processes_of(scratch)) kill(process, SIGKILL);
   }
-  // A fault or a signal that comes too late finds a job that ends as if nothing were.
-  const bool was_missed = job.code == 0 && plan.goes_on;
-  if (std::find(plan.codes.begin(), plan.codes.end(), job.code) == plan.codes.end() && !was_missed)
-    tell(fmt::format("ended with exit code {}", job.code));
-  if (plan.goes_on && !was_missed) {
+  record.named = plan.named.empty() ? "" : find_line(words_of(job, folder), plan.named);
+  // A signal, or a limit to its files, that comes too late finds a job that ends as if nothing were.
+  record.has_struck = plan.signal            ? job.code != 0
+                      : plan.file_limit_kb   ? !record.named.empty()
+                                             : job.err.find("fault on order: ") != std::string::npos;
+  const bool is_right = record.has_struck
+                            ? std::find(plan.codes.begin(), plan.codes.end(), job.code) != plan.codes.end()
+                            : job.code == 0;
+  if (!is_right) tell(fmt::format("ended with exit code {}", job.code));
+  if (record.has_struck && !plan.named.empty() && record.named.empty())
+    tell("did not say \"" + plan.named + "\"");
+  const auto look = [&](json& archive) {
+    const std::lock_guard lock(hdf5);
+    archive = look_at_archive(folder);
+  };
+  look(record.archive);
+  if (plan.goes_on && job.code != 0) {
     std::mt19937_64 random(plan.seed);
     if (plan.damages_snapshot) damage_newest_snapshot(folder, random);
+    began = Clock::now();
     job = run_disturbed(plan, scratch, "rest", arguments + " --set checkpoint.resume=auto", false);
+    record.seconds_of_rest = std::chrono::duration<double>(Clock::now() - began).count();
     record.code_of_rest = job.code;
+    look(record.archive_of_rest);
     if (job.code != 0) {
       tell(fmt::format("started again it ended with exit code {}", job.code));
       return record;
     }
   }
+  const std::lock_guard lock(hdf5);
   if (job.code == 0) judge_end(plan, folder, record);
   return record;
 }
