@@ -82,7 +82,7 @@ bool put_wild_value(FaultPlan& plan, const Draw& draw, Random& random) {
     plan.named = R"(the gradient of \S+ is not finite)";
   } else if (place == "in a candidate") {
     plan.orders = order(plan.solvers, "candidate", 1 + random() % 3, what);
-    plan.named = "rejected at sample .*(self-test|not finite)";
+    plan.named = "rejected at sample .*weights are not finite, first in ";
   } else if (place == "in weights in use") {
     plan.orders = fmt::format("rank={},at=promotion,do={}", draw.solver, what);
     plan.named = fmt::format("its weights are not finite on solver rank {}", draw.solver);
