@@ -110,6 +110,11 @@ void Model::make_self_test() {
 }
 
 void Model::check_self_test() const {
+  for (const ParameterBlock& block : build_graph(network).blocks) {
+    const auto begin = weights.begin() + static_cast<std::ptrdiff_t>(block.offset);
+    if (!std::all_of(begin, begin + static_cast<std::ptrdiff_t>(block.size), [](float v) { return std::isfinite(v); }))
+      throw InputError(fmt::format("the model's weights are not finite, first in {}", block.name));
+  }
   const std::vector<float> output = evaluate_reference(*this);
   float largest = 0, difference = 0;
   for (std::size_t k = 0; k < output.size(); ++k) {

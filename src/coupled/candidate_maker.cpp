@@ -24,15 +24,25 @@ bool CandidateMaker::is_due(std::int64_t step) const {
 void CandidateMaker::validated(std::int64_t step, const ValidationReport& report, const std::function<Model()>& make) {
   validated_step_ = step;
   validation_ = report;
-  if (!sink_ || !is_due(step)) return;
+  if (!sink_) return;
+  if (is_worth_offering(step, report))
+    offer(make(), false);
+  else if (step > 0)
+    keep(step, make().to_bytes());
+}
+
+bool CandidateMaker::is_worth_offering(std::int64_t step, const ValidationReport& report) {
+  if (!is_due(step)) return false;
   // Held-out lessons are to come: what nobody could look at is not offered.
-  if (report.samples == 0 && !deck_.teach.validation.empty()) return;
-  if (!deck_.learner.deterministic) {
-    take_verdicts();
-    if (!sink_->is_free()) return;
-    if (report.samples > 0 && report.loss >= current_loss_ * report.persistence) return;
-  }
-  offer(make(), false);
+  if (report.samples == 0 && !deck_.teach.validation.empty()) return false;
+  if (deck_.learner.deterministic) return true;
+  take_verdicts();
+  return sink_->is_free() && !(report.samples > 0 && report.loss >= current_loss_ * report.persistence);
+}
+
+/// Should the watchdog end the job.
+void CandidateMaker::keep(std::int64_t step, const std::vector<std::byte>& model) {
+  emergency_->keep(std::make_shared<const std::vector<std::byte>>(model), fmt::format("the weights of step {}", step));
 }
 
 void CandidateMaker::offer_last(Model model) {
@@ -59,8 +69,7 @@ void CandidateMaker::offer(Model model, bool is_last) {
     model.make_self_test();
   }
   std::vector<std::byte> bytes = model.to_bytes();
-  emergency_->keep(std::make_shared<const std::vector<std::byte>>(bytes),
-                   fmt::format("the weights of step {}", model.training_step));
+  keep(model.training_step, bytes);
   if (fault == Fault::corrupt) bytes[bytes.size() / 2] ^= std::byte{1};
   has_offered_last_ = is_last;
   unanswered_.emplace_back(facts.version, bytes);

@@ -40,7 +40,7 @@ class CandidateMaker {
 
   /// Whether this step needs a validation. The same on every rank.
   bool is_due(std::int64_t step) const;
-  /// After a validation. `make` gives the model as it is now; it is called only when it is offered.
+  /// After a validation. `make` gives the model as it is now, which is offered or kept for an emergency.
   void validated(std::int64_t step, const ValidationReport& report, const std::function<Model()>& make);
   /// The last weights. Waits until they have been taken; throws RunError past the deadline. (Of a training that goes on
   /// after its last offer they have been offered again already.)
@@ -53,14 +53,16 @@ class CandidateMaker {
   void restore(CandidateMakerState state);
 
  private:
+  bool is_worth_offering(std::int64_t step, const ValidationReport& report);
   void offer(Model model, bool is_last);
+  void keep(std::int64_t step, const std::vector<std::byte>& model);
   void take_verdicts();
 
   const Deck& deck_;
   std::int64_t steps_, every_;
   CandidateSink* sink_;
   std::int64_t next_version_;
-  std::optional<EmergencyFile> emergency_;  ///< the last offer, should the watchdog end the job
+  std::optional<EmergencyFile> emergency_;  ///< the weights of the last validation, should the watchdog end the job
   double current_loss_ = 1;  ///< relative held-out loss of the version in use
   std::int64_t validated_step_ = -1;
   ValidationReport validation_;

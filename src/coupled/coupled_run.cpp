@@ -1,11 +1,15 @@
 #include "src/coupled/coupled_run.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <atomic>
+#include <list>
 #include <memory>
 #include <optional>
 #include <vector>
 
+#include "src/checkpoint/run_snapshot_store.hpp"
 #include "src/coupled/exchange_setup.hpp"
 #include "src/coupled/learner_side.hpp"
 #include "src/coupled/provenance.hpp"
@@ -17,6 +21,7 @@
 #include "src/coupled/stream_setup.hpp"
 #include "src/output/run_folder.hpp"
 #include "src/program/collective_guard.hpp"
+#include "src/program/emergency.hpp"
 #include "src/program/watchdog.hpp"
 
 namespace tramontane {
@@ -75,6 +80,7 @@ class CoupledRun {
       pair_->start(first);
       pair_->fine().checked_rate();
       const auto told = [&](ArchiveChange change, std::int64_t samples) {
+        archived_ = change == ArchiveChange::spoiled ? kSpoiled : samples;
         if (exchange_) exchange_->archive_changed(change, samples);
       };
       try {
@@ -86,6 +92,7 @@ class CoupledRun {
     });
     if (exchange_ && continued() && !archive_)
       exchange_->archive_is_over(continued()->archived < 0 ? ArchiveChange::ended : ArchiveChange::completed);
+    say_what_is_kept();
   }
 
   /// A learner of another job has its samples from the archive alone: without it all are made again.
@@ -93,6 +100,21 @@ class CoupledRun {
     if (context_.is_root())
       spdlog::warn("{}, and the learner takes its samples from there: the lessons begin anew, with the same samples", why);
     past_.reset();
+  }
+
+  /// Should the watchdog end the job, it also says what was on the disk already.
+  void say_what_is_kept() {
+    if (archive_)
+      kept_.emplace_back([this]() -> std::string {
+        const std::int64_t samples = archived_;
+        return samples == kSpoiled ? fmt::format("the archive {} may be damaged: a flush failed", *deck_.stream.archive)
+                                   : fmt::format("the archive {}, {} samples as of its last flush", *deck_.stream.archive, samples);
+      });
+    if (deck_.takes_snapshots() && (context_.is_root() || context_.rank == context_.ranks.first_learner()))
+      kept_.emplace_back([folder = RunSnapshotStore(deck_).folder()]() -> std::string {
+        const std::vector<std::string> snapshots = list_snapshots(folder);
+        return snapshots.empty() ? "" : "the last snapshot, " + snapshots.front();
+      });
   }
 
   void open_reports() {
@@ -208,6 +230,9 @@ class CoupledRun {
   std::unique_ptr<SolverPair> pair_;   ///< on solver ranks
   std::unique_ptr<ArchiveWriter> archive_;
   std::unique_ptr<MetricsWriter> metrics_;
+  static constexpr std::int64_t kSpoiled = -1;
+  std::atomic<std::int64_t> archived_{0};  ///< samples as of the archive's last flush
+  std::list<EmergencySave> kept_;
 };
 
 }  // namespace

@@ -365,9 +365,13 @@ class Watchdog::Implementation {
       if (rank != now.own && places[static_cast<std::size_t>(rank)].answers) waited.push_back(rank);
     save_aside();
     ask_ranks(now, waited, {{"what", "save"}}, kLeaderSeconds);
-    std::string text;
+    std::vector<std::pair<std::string, std::vector<int>>> saved;  // what several say alike is printed once
     const auto note = [&](int rank, const std::vector<std::string>& said) {
-      for (const std::string& one : said) text += fmt::format("watchdog: saved by rank {}: {}\n", rank, one);
+      for (const std::string& one : said) {
+        auto at = std::find_if(saved.begin(), saved.end(), [&](const auto& other) { return other.first == one; });
+        if (at == saved.end()) at = saved.insert(saved.end(), {one, {}});
+        at->second.push_back(rank);
+      }
     };
     bool own_done = false;
     const auto begin = Clock::now();
@@ -390,6 +394,11 @@ class Watchdog::Implementation {
       }
       waited = unfinished;
       if (!own_done || !waited.empty()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    std::string text;
+    for (auto& [what, ranks] : saved) {
+      std::sort(ranks.begin(), ranks.end());
+      text += fmt::format("watchdog: saved by rank{} {}: {}\n", ranks.size() > 1 ? "s" : "", rank_list(ranks), what);
     }
     for (const int rank : waited)
       text += fmt::format("watchdog: rank {} did not save within {:g} s\n", rank, kSaveSeconds);

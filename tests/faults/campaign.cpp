@@ -143,6 +143,12 @@ std::string find_line(const std::string& text, const std::string& expression) {
   return "";
 }
 
+/// What the program says when the last of the orders strikes; the others only prepare the ground.
+std::string strike_of(const std::string& orders) {
+  const std::size_t at = orders.rfind(",at=") + 4;
+  return R"(fault on order: rank \d+ at )" + orders.substr(at, orders.find_first_of(":,", at) - at) + ":";
+}
+
 /// What of the archive can be read, sample by sample.
 json look_at_archive(const std::string& folder) {
   const std::string path = folder + "/archive.h5";
@@ -256,7 +262,7 @@ FaultRecord run_plan(const FaultPlan& plan) {
   // A signal, or a limit to its files, that comes too late finds a job that ends as if nothing were.
   record.has_struck = plan.signal            ? job.code != 0
                       : plan.file_limit_kb   ? !record.named.empty()
-                                             : job.err.find("fault on order: ") != std::string::npos;
+                                             : !find_line(job.err, strike_of(plan.orders)).empty();
   const bool is_right = record.has_struck
                             ? std::find(plan.codes.begin(), plan.codes.end(), job.code) != plan.codes.end()
                             : job.code == 0;

@@ -82,7 +82,7 @@ bool put_wild_value(FaultPlan& plan, const Draw& draw, Random& random) {
     plan.named = R"(the gradient of \S+ is not finite)";
   } else if (place == "in a candidate") {
     plan.orders = order(plan.solvers, "candidate", 1 + random() % 3, what);
-    plan.named = "rejected at sample .*(self-test|not finite)";
+    plan.named = "rejected at sample .*weights are not finite, first in ";
   } else if (place == "in weights in use") {
     plan.orders = fmt::format("rank={},at=promotion,do={}", draw.solver, what);
     plan.named = fmt::format("its weights are not finite on solver rank {}", draw.solver);
@@ -98,10 +98,13 @@ bool put_wild_value(FaultPlan& plan, const Draw& draw, Random& random) {
     plan.orders = order(draw.solver, "correction", 1 + random() % kNetworkCalls, what);
     plan.named = "(in a shadow forecast|in a hybrid forecast) the correction of the hybrid on C12 is not finite at ";
   } else if (place == "in the live hybrid") {
-    // Slow lessons, so that weights come while there are some left; and after the six calls of a shadow forecast.
-    plan.orders = fmt::format("rank=0,at=lesson-sample:10+,do=delay:0.15; {}",
-                              order(draw.solver, "correction", 7 + random() % 12, what));
-    plan.settings = " --set learner.deterministic=false";
+    // Slow lessons and months alike, so that weights are promoted while there are lessons left; and after the twelve calls
+    // of two shadow forecasts.
+    plan.orders = fmt::format("rank=0,at=lesson-sample:10+,do=delay:0.2; {}",
+                              order(draw.solver, "correction", 13 + random() % 16, what));
+    plan.settings =
+        " --set learner.deterministic=false --set gate.every=10 --set learner.validate_every=10"
+        " --set 'teach.months=[1983-01,1984-01,1985-01]' --set 'teach.validation=[1986-01]'";
     plan.named = "(beside the lessons|in a shadow forecast|in a hybrid forecast) the correction of the hybrid on C12 is not "
                  "finite at ";
   } else {  // in a solver's state: fine or coarse, in lessons, beside them, or in forecasts

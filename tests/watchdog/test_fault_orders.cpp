@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 
@@ -67,6 +68,28 @@ TEST(FaultAt, ReturnsWhatThePlaceIsToDo) {
   EXPECT_EQ(fault_at("frame", 2), Fault::nan);
   EXPECT_EQ(fault_at("step", 2), Fault::none);
   EXPECT_EQ(fault_at("frame", 6), Fault::corrupt);
+}
+
+TEST(FaultAt, CountsThePassesOfAPlaceWithoutANumber) {
+  const Armed armed("rank=3,at=output:3,do=inf;rank=3,at=other:1,do=nan");
+  EXPECT_EQ(fault_at("output"), Fault::none);
+  EXPECT_EQ(fault_at("other"), Fault::nan);
+  EXPECT_EQ(fault_at("output"), Fault::none);
+  EXPECT_EQ(fault_at("output"), Fault::inf);
+  EXPECT_EQ(fault_at("output"), Fault::none);
+}
+
+TEST(FaultAt, SaysOnceThatAnOrderHasStruck) {
+  const Armed armed("rank=3,at=frame:5+,do=corrupt");
+  ::testing::internal::CaptureStderr();
+  for (int frame = 4; frame < 8; ++frame) fault_at("frame", frame);
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "fault on order: rank 3 at frame:5: corrupt\n");
+}
+
+TEST(FaultAt, WildValuesAreThoseOfTheirOrders) {
+  EXPECT_TRUE(std::isnan(wild_value(Fault::nan).value()));
+  EXPECT_TRUE(std::isinf(wild_value(Fault::inf).value()));
+  EXPECT_FALSE(wild_value(Fault::corrupt));
 }
 
 TEST(FaultAt, Delays) {
