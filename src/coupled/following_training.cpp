@@ -65,6 +65,7 @@ class FollowingTraining {
     plan();
     TrainingStore store(deck_, identity(), context_.world);
     plan_.resumed = store.find();
+    if (plan_.resumed) step_ = plan_.resumed->optimiser.step;
     // From here on files of an earlier training are replaced.
     store.open();
     metrics_ = open_training_metrics(context_, plan_);

@@ -35,7 +35,7 @@ class GoingOn : public TwoJobs {
   std::future<Job> start_both(std::future<Job>& train, const std::string& for_learner = "") {
     auto run = start("run", "run", kRun);
     EXPECT_TRUE(comes_true([&] { return text_in(note("solver"), "state") == "running"; }));
-    const Throttle throttle(*this, "run");
+    const Throttle throttle(*this, "run", std::chrono::milliseconds(150), std::chrono::milliseconds(50));
     train = start("train", "train", kTrain + (" " + for_learner));
     EXPECT_TRUE(comes_true([&] {
       return newest().place.number >= 32 && has_trained("train") &&
@@ -187,18 +187,16 @@ TEST(TwoJobSnapshots, ALostLearnerRankEndsItsJobAloneAndTwoRanksWaitForARun) {
   ASSERT_TRUE(comes_true([&] { return text_in(jobs.note("solver"), "state") == "running"; }));
   std::future<Job> train;
   {
-    const Throttle throttle(jobs, "run");
+    const Throttle throttle(jobs, "run", std::chrono::milliseconds(300), std::chrono::milliseconds(30));
     train = jobs.start("train", "train", kTrain, 2);
     ASSERT_TRUE(comes_true([&] { return !list_training_checkpoints(jobs.scratch / "train/training-checkpoints").empty(); }));
     for (const auto& [process, rank] : processes_of(jobs.scratch))
       if (rank == 1) kill(process, SIGKILL);
     EXPECT_NE(train.get().code, 0);
     EXPECT_TRUE(jobs.says("run", "the learner is lost, the run goes on"));
-    const Job fewer = jobs.start("train", "train", kTrain, 1).get();
-    EXPECT_EQ(fewer.code, 2) << fewer.err;
-    EXPECT_NE(fewer.err.find("is of a training on 2 ranks, and this training runs on 1"), std::string::npos) << fewer.err;
     train = jobs.start("train", "train", kTrain, 2);
-    ASSERT_TRUE(comes_true([&] { return text_in(jobs.note("learner"), "state") == "training" && jobs.newest().number > 0; }));
+    ASSERT_TRUE(jobs.says("train", "continuing after step"));
+    ASSERT_TRUE(comes_true([&] { return jobs.newest().number > 0; }));
     ASSERT_LT(jobs.newest().place.number, 96);
     EXPECT_TRUE(jobs.send(SIGKILL, "run"));
   }

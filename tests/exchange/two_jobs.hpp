@@ -55,16 +55,17 @@ class TwoJobs {
   std::string deck;
 };
 
-/// Lets a job run for a fifth of the time only, so that a test can step in while it is at work.
+/// Lets a job run for a small part of the time only, so that a test can step in while it is at work.
 class Throttle {
  public:
-  Throttle(const TwoJobs& jobs, std::string name)
-      : thread_([this, &jobs, name = std::move(name)] {
+  Throttle(const TwoJobs& jobs, std::string name, std::chrono::milliseconds stopped = std::chrono::milliseconds(400),
+           std::chrono::milliseconds running = std::chrono::milliseconds(20))
+      : thread_([this, &jobs, name = std::move(name), stopped, running] {
           while (!over_) {
             jobs.send(SIGSTOP, name);
-            std::this_thread::sleep_for(std::chrono::milliseconds(400));
+            std::this_thread::sleep_for(stopped);
             jobs.send(SIGCONT, name);
-            std::this_thread::sleep_for(std::chrono::milliseconds(20));
+            std::this_thread::sleep_for(running);
           }
         }) {}
   ~Throttle() { release(); }
