@@ -13,9 +13,9 @@ namespace tramontane::testing {
 /// s, stream.deadline of the jobs: long enough for a busy machine, and where the fault is that somebody is waited for.
 inline constexpr double kLongDeadline = 15, kShortDeadline = 8;
 
-/// Calls of the network in an undisturbed job (three shadow forecasts of six hours and a forecast of twelve), and steps of
-/// fine and coarse solvers together.
-inline constexpr std::uint64_t kNetworkCalls = 30, kSolverSteps = 820;
+/// Calls of the network in an undisturbed job (three shadow forecasts of six hours and a forecast of twelve); steps of fine
+/// and coarse solvers together before the hybrid forecast, and in it.
+inline constexpr std::uint64_t kNetworkCalls = 30, kSolverSteps = 820, kHybridSteps = 44;
 
 /// The kinds of fault. Each name says who is hit by what.
 const std::vector<std::string>& fault_kinds();

@@ -107,7 +107,10 @@ bool put_wild_value(FaultPlan& plan, const Draw& draw, Random& random) {
         " --set 'teach.months=[1983-01,1984-01,1985-01]' --set 'teach.validation=[1986-01]'";
     plan.named = "(beside the lessons|in a shadow forecast|in a hybrid forecast) the correction of the hybrid on C12 is not "
                  "finite at ";
-  } else {  // in a solver's state: fine or coarse, in lessons, beside them, or in forecasts
+  } else if (place == "in a hybrid forecast's state") {
+    plan.orders = order(draw.solver, "state", kSolverSteps + random() % kHybridSteps, what);
+    plan.named = "in a hybrid forecast the solver on C12 blew up at .* h: depth is NaN at tile ";
+  } else {  // in a solver's state: fine or coarse, in lessons, shadow or reference forecasts
     plan.orders = order(draw.solver, "state", 1 + random() % kSolverSteps, what);
     plan.deadline = kShortDeadline;
     plan.codes = {0, 3};
@@ -144,6 +147,7 @@ const std::vector<std::string>& fault_kinds() {
                                                  "Inf in a hybrid forecast",
                                                  "NaN in the live hybrid",
                                                  "NaN in a solver's state",
+                                                 "NaN in a hybrid forecast's state",
                                                  "job killed",
                                                  "signal to all",
                                                  "signal to one rank",
