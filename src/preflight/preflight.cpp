@@ -372,7 +372,8 @@ int preflight(const CommandContext& context, const Estimate& estimate) {
   std::vector<std::pair<std::string, std::filesystem::path>> folders = {{"output.dir", context.deck.output.dir}};
   if (is_coupled(context.deck, context.line.planned) && context.deck.stream.archive)
     folders.emplace_back("stream.archive", std::filesystem::absolute(*context.deck.stream.archive).parent_path());
-  if (has_two_jobs(context.deck, context.line.planned)) folders.emplace_back("exchange.dir", *context.deck.exchange.dir);
+  if (has_two_jobs(context.deck, context.line.planned))
+    folders.emplace_back("exchange.dir", *context.deck.exchange.dir);
   std::vector<std::pair<std::string, StorageReport>> storage;  // by the first key that names the folder
   for (const auto& [key, folder] : folders) {
     const std::filesystem::path there = existing_folder(folder);

@@ -172,8 +172,8 @@ int command_check(const CommandContext& context) {
     const auto require_writable = [&](const char* key, const std::string& value, const std::filesystem::path& folder) {
       const std::string in_the_way = why_not_writable(folder);
       if (!in_the_way.empty())
-        throw InputError(fmt::format("{}{} = {} can not be written to ({}): choose another folder", deck.where(key), key,
-                                     value, in_the_way));
+        throw InputError(fmt::format("{}{} = {} can not be written to ({}): choose another folder", deck.where(key),
+                                     key, value, in_the_way));
     };
     require_writable("output.dir", deck.output.dir, deck.output.dir);
     if (has_two_jobs(deck, planned)) require_writable("exchange.dir", *deck.exchange.dir, *deck.exchange.dir);

@@ -14,7 +14,8 @@ std::string line_of(const std::string& kind, std::uint64_t seed, double seconds,
   record.has_struck = true;
   record.code = 0;
   record.seconds = seconds;
-  record.ledger = {{"produced", 48}, {"delivered", 48 - rejected}, {"dropped", 0}, {"rejected", rejected}, {"in_flight", 0}};
+  record.ledger = {
+      {"produced", 48}, {"delivered", 48 - rejected}, {"dropped", 0}, {"rejected", rejected}, {"in_flight", 0}};
   record.archive = {{"state", "complete"}, {"samples", 48}};
   record.same_bits = nullptr;
   if (violated) record.violations = {"hung until the time limit\nand what it had said"};
@@ -33,10 +34,12 @@ TEST(FaultTable, CountsEveryJobOnceAndTellsWhatWasViolated) {
                            line_of("NaN in a frame", 2, 9, 1, false) + line_of("disk full", 1, 3, 0, false);
   const auto [is_good, text] = table_of(good + R"({"kind": "cut off by a ki)");
   EXPECT_TRUE(is_good) << text;
-  EXPECT_NE(text.find("| NaN in a frame | 2 | 0 (2) | 3.0, 4.0 | 96 = 94 delivered + 2 rejected | complete (2): 48 | not asked | none |"),
+  EXPECT_NE(text.find("| NaN in a frame | 2 | 0 (2) | 3.0, 4.0 | 96 = 94 delivered + 2 rejected | complete (2): 48 | "
+                      "not asked | none |"),
             std::string::npos)
       << text;
-  EXPECT_NE(text.find("\n3 jobs, 3 of them struck by their fault; 0 were started again; 3 ledgers"), std::string::npos) << text;
+  EXPECT_NE(text.find("\n3 jobs, 3 of them struck by their fault; 0 were started again; 3 ledgers"), std::string::npos)
+      << text;
   const auto [is_bad, bad] = table_of(good + line_of("disk full", 7, 3, 0, true));
   EXPECT_FALSE(is_bad);
   EXPECT_NE(bad.find("disk full (seed 7, "), std::string::npos) << bad;
@@ -49,8 +52,9 @@ TEST(FaultPlans, AreFunctionsOfKindAndSeed) {
   for (const std::string& kind : fault_kinds()) {
     EXPECT_EQ(make_plan(kind, 3).text(), make_plan(kind, 3).text());
     int others = 0;
-    for (std::uint64_t seed = 4; seed < 10; ++seed) others += make_plan(kind, seed).text().substr(kind.size() + 9) !=
-                                                             make_plan(kind, 3).text().substr(kind.size() + 9);
+    for (std::uint64_t seed = 4; seed < 10; ++seed)
+      others +=
+          make_plan(kind, seed).text().substr(kind.size() + 9) != make_plan(kind, 3).text().substr(kind.size() + 9);
     EXPECT_GE(others, 3) << kind;
   }
   EXPECT_EQ(make_plan("one of two learners killed", 5).learners, 2);
