@@ -372,10 +372,13 @@ int preflight(const CommandContext& context, const Estimate& estimate) {
   std::vector<std::pair<std::string, std::filesystem::path>> folders = {{"output.dir", context.deck.output.dir}};
   if (is_coupled(context.deck, context.line.planned) && context.deck.stream.archive)
     folders.emplace_back("stream.archive", std::filesystem::absolute(*context.deck.stream.archive).parent_path());
-  std::vector<StorageReport> storage;
+  if (has_two_jobs(context.deck, context.line.planned))
+    folders.emplace_back("exchange.dir", *context.deck.exchange.dir);
+  std::vector<std::pair<std::string, StorageReport>> storage;  // by the first key that names the folder
   for (const auto& [key, folder] : folders) {
     const std::filesystem::path there = existing_folder(folder);
-    if (storage.empty() || there != storage.front().folder) storage.push_back(try_storage(there, world));
+    const bool is_known = std::ranges::any_of(storage, [&](const auto& one) { return one.second.folder == there; });
+    if (!is_known) storage.emplace_back(key, try_storage(there, world));
   }
 
   int code = kExitDone;
@@ -387,14 +390,14 @@ int preflight(const CommandContext& context, const Estimate& estimate) {
     add(judge_clocks(clocks));
     add(judge_memory(ranks, context.seats));
     add(judge_processors(ranks, context.seats));
-    for (std::size_t k = 0; k < storage.size(); ++k)
-      add(judge_storage(storage[k], folders[k].first, k == 0 ? estimate.output_bytes : 0, context.seats));
+    for (const auto& [key, report] : storage)
+      add(judge_storage(report, key, key == "output.dir" ? estimate.output_bytes : 0, context.seats));
     print_ranks(context, cards);
     print_messages(talk, cards, context);
     print_clocks(clocks);
     print_memory(ranks, context.seats);
     fmt::print("file systems\n");
-    for (std::size_t k = 0; k < storage.size(); ++k) print_storage(storage[k], folders[k].first);
+    for (const auto& [key, report] : storage) print_storage(report, key);
     int wrong = 0;
     for (const bool is_wrong : {false, true})
       for (const Finding& one : all)

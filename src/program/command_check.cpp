@@ -33,7 +33,7 @@ void print_files(const Deck& deck, Command planned) {
     row("winds", fmt::format("{}, {} to {}", deck.data.winds, months.first.text(), months.last.text()));
   }
   if (reads_relief(deck, planned)) row("relief", deck.data.relief);
-  if (has_two_jobs(deck, planned)) row("exchange folder", *deck.exchange.dir);
+  if (has_two_jobs(deck, planned)) row("exchange folder", *deck.exchange.dir + " (writable)");
   if (planned == Command::train && !has_two_jobs(deck, planned)) row("archives", fmt::format("{}", fmt::join(deck.learner.archives, ", ")));
   if (deck.surrogate.model) row("model", *deck.surrogate.model);
   row("output folder", deck.output.dir + " (writable)");
@@ -169,16 +169,17 @@ int command_check(const CommandContext& context) {
 
   collective_guard(context.world, [&] {
     if (!context.is_root()) return;
-    const std::string obstacle = why_not_writable(deck.output.dir);
-    if (!obstacle.empty())
-      throw InputError(fmt::format("{}output.dir = {} can not be written to ({}): choose another folder",
-                                   deck.where("output.dir"), deck.output.dir, obstacle));
-    if (is_coupled(deck, planned) && deck.stream.archive) {
-      const std::string in_the_way = why_not_writable(std::filesystem::absolute(*deck.stream.archive).parent_path());
+    const auto require_writable = [&](const char* key, const std::string& value, const std::filesystem::path& folder) {
+      const std::string in_the_way = why_not_writable(folder);
       if (!in_the_way.empty())
-        throw InputError(fmt::format("{}stream.archive = {} can not be written to ({}): choose another folder",
-                                     deck.where("stream.archive"), *deck.stream.archive, in_the_way));
-    }
+        throw InputError(fmt::format("{}{} = {} can not be written to ({}): choose another folder", deck.where(key),
+                                     key, value, in_the_way));
+    };
+    require_writable("output.dir", deck.output.dir, deck.output.dir);
+    if (has_two_jobs(deck, planned)) require_writable("exchange.dir", *deck.exchange.dir, *deck.exchange.dir);
+    if (is_coupled(deck, planned) && deck.stream.archive)
+      require_writable("stream.archive", *deck.stream.archive,
+                       std::filesystem::absolute(*deck.stream.archive).parent_path());
     check_input_files(deck, planned);
   });
   const Estimate e = estimate(deck, planned, layout);

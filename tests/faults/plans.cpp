@@ -51,7 +51,8 @@ void hit_learner(FaultPlan& plan, const Draw& draw, const std::string& what, Ran
     plan.orders = order(draw.learner, "learner", draw.train_step, "fail");
     plan.named = fmt::format("the learner is lost, .*learner rank {} gave up: a fault that was ordered", draw.learner);
   } else {
-    plan.orders = order(draw.learner, "train-step", draw.train_step, fmt::format("delay:{:.2f}", uniform(random, 0.2, 4)));
+    plan.orders =
+        order(draw.learner, "train-step", draw.train_step, fmt::format("delay:{:.2f}", uniform(random, 0.2, 4)));
     plan.same_bits = true;
   }
 }
@@ -67,7 +68,8 @@ void hit_solver(FaultPlan& plan, const Draw& draw, const std::string& what, Rand
     plan.goes_on = plan.same_bits = true;
     plan.named = fmt::format("rank {} does not answer", draw.solver);
   } else {
-    plan.orders = order(draw.solver, "lesson-sample", draw.sample, fmt::format("delay:{:.2f}", uniform(random, 0.2, 4)));
+    plan.orders =
+        order(draw.solver, "lesson-sample", draw.sample, fmt::format("delay:{:.2f}", uniform(random, 0.2, 4)));
     plan.same_bits = true;
   }
 }
@@ -88,8 +90,10 @@ bool put_wild_value(FaultPlan& plan, const Draw& draw, Random& random) {
     plan.named = fmt::format("its weights are not finite on solver rank {}", draw.solver);
   } else if (place == "in a frame") {
     plan.orders = order(draw.solver, "frame", draw.sample, what);
-    plan.named = fmt::format("the stream rejects .*frame of solver rank {}: sample {} holds a number that is not finite in "
-                             "surface_height", draw.solver, draw.sample);
+    plan.named = fmt::format(
+        "the stream rejects .*frame of solver rank {}: sample {} holds a number that is not finite in "
+        "surface_height",
+        draw.solver, draw.sample);
     plan.rejects = 1;
   } else if (place == "in a network's output") {
     plan.orders = order(draw.solver, "network-output", 1 + random() % kNetworkCalls, what);
@@ -98,21 +102,26 @@ bool put_wild_value(FaultPlan& plan, const Draw& draw, Random& random) {
     plan.orders = order(draw.solver, "correction", 1 + random() % kNetworkCalls, what);
     plan.named = "(in a shadow forecast|in a hybrid forecast) the correction of the hybrid on C12 is not finite at ";
   } else if (place == "in the live hybrid") {
-    // Slow lessons and months alike, so that weights are promoted while there are lessons left; and after the twelve calls
-    // of two shadow forecasts.
+    // Slow lessons and months alike, so that weights are promoted while there are lessons left; and after the twelve
+    // calls of two shadow forecasts.
     plan.orders = fmt::format("rank=0,at=lesson-sample:10+,do=delay:0.2; {}",
                               order(draw.solver, "correction", 13 + random() % 16, what));
     plan.settings =
         " --set learner.deterministic=false --set gate.every=10 --set learner.validate_every=10"
         " --set 'teach.months=[1983-01,1984-01,1985-01]' --set 'teach.validation=[1986-01]'";
-    plan.named = "(beside the lessons|in a shadow forecast|in a hybrid forecast) the correction of the hybrid on C12 is not "
-                 "finite at ";
-  } else {  // in a solver's state: fine or coarse, in lessons, beside them, or in forecasts
+    plan.named =
+        "(beside the lessons|in a shadow forecast|in a hybrid forecast) the correction of the hybrid on C12 is not "
+        "finite at ";
+  } else if (place == "in a hybrid forecast's state") {
+    plan.orders = order(draw.solver, "state", kSolverSteps + random() % kHybridSteps, what);
+    plan.named = "in a hybrid forecast the solver on C12 blew up at .* h: depth is NaN at tile ";
+  } else {  // in a solver's state: fine or coarse, in lessons, shadow or reference forecasts
     plan.orders = order(draw.solver, "state", 1 + random() % kSolverSteps, what);
     plan.deadline = kShortDeadline;
     plan.codes = {0, 3};
     plan.goes_on = plan.same_bits = true;
-    plan.named = fmt::format("the solver on C(12|24) blew up at .* h: depth is {} at tile ", what == "nan" ? "NaN" : "inf m");
+    plan.named =
+        fmt::format("the solver on C(12|24) blew up at .* h: depth is {} at tile ", what == "nan" ? "NaN" : "inf m");
   }
   return true;
 }
@@ -144,6 +153,7 @@ const std::vector<std::string>& fault_kinds() {
                                                  "Inf in a hybrid forecast",
                                                  "NaN in the live hybrid",
                                                  "NaN in a solver's state",
+                                                 "NaN in a hybrid forecast's state",
                                                  "job killed",
                                                  "signal to all",
                                                  "signal to one rank",

@@ -184,6 +184,8 @@ TEST(Guard, InputOrWeightThatIsNotFiniteDisarmsTheNetworkEverywhere) {
     sample.input[2 * cells() + 77] = kNaN;
     const Judged judged = guard.judge(sample);
     EXPECT_TRUE(judged.report.broken);
+    EXPECT_EQ(judged.report.rank_of_inputs, 0);
+    EXPECT_EQ(judged.report.rank_of_weights, -1);
     EXPECT_EQ(judged.weights, std::vector<float>(cells(), 0.0f));
     EXPECT_EQ(judged.outputs, std::vector<float>(4 * cells(), 0.0f));
     EXPECT_FALSE(guard.judge(smooth_flow(100)).report.broken);  // and is at work again afterwards
@@ -216,7 +218,10 @@ TEST(ParallelGuard, GivesTheSameBitsOnAnyRanksAndTiles) {
     EXPECT_EQ(judged.weights, expected.weights) << tiles;
     EXPECT_EQ(judged.outputs, expected.outputs) << tiles;
     const bool here = rank == 0;
-    EXPECT_TRUE(together.judge(sample, !here).report.broken) << "every rank must hear of one rank's weights";
+    const GuardReport spoilt = together.judge(sample, !here).report;
+    EXPECT_TRUE(spoilt.broken) << "every rank must hear of one rank's weights";
+    EXPECT_EQ(spoilt.rank_of_weights, 0);
+    EXPECT_EQ(spoilt.rank_of_inputs, -1);
   }
 }
 
@@ -323,6 +328,7 @@ TEST(GuardedSurrogate, KeepsWhatIsSoundAndDisarmsANetworkOfNaN) {
     Surrogate plain(model, grid, MPI_COMM_SELF, backend), guarded(model, grid, MPI_COMM_SELF, backend);
     guarded.set_guard({}, positions());
     EXPECT_EQ(guarded.evaluate(inputs, statics.values), plain.evaluate(inputs, statics.values));
+    EXPECT_EQ(guarded.not_finite(), 0);
     EXPECT_NE(plain.evaluate(inputs, statics.values), zero);
     // One weight, anywhere: a back end may turn NaN into numbers on the way.
     for (std::size_t at : {std::size_t{10}, model.weights.size() / 2, model.weights.size() - 1}) {

@@ -59,6 +59,23 @@ TEST(CheckJob, AFolderThatCanNotBeWritten) {
   EXPECT_TRUE(has(job.err, "output.dir")) << job.err;
 }
 
+// Two jobs meet in a folder that both must be able to write to, whichever of them is planned.
+TEST(CheckJob, TheFolderWhereTwoJobsMeet) {
+  const Scratch scratch("check-exchange");
+  const std::string file = scratch.write("file", "in the way");
+  for (const char* planned : {"", " --for train"})
+    for (const int ranks : {1, 2}) {
+      const Job refused = check_job(scratch, ranks, "--set exchange.dir=" + file + "/x" + planned);
+      EXPECT_EQ(refused.code, 2) << refused.out << refused.err;
+      EXPECT_TRUE(has(refused.err, "exchange.dir = " + file + "/x can not be written to")) << refused.err;
+      EXPECT_EQ(read_text(file), "in the way");
+      const Job good = check_job(scratch, ranks, "--set exchange.dir=" + scratch / "x" + planned);
+      EXPECT_EQ(good.code, 0) << good.out << good.err;
+      EXPECT_TRUE(has(good.out, scratch / "x (writable)")) << good.out;
+      EXPECT_FALSE(std::filesystem::exists(scratch / "x"));
+    }
+}
+
 TEST(CheckJob, ARankThatDoesNotTalk) {
   const Scratch scratch("check-silent");
   const Job job = check_job(scratch, 3, "", "rank=1,at=preflight,do=stop");

@@ -89,9 +89,11 @@ void expect_good_weights(const std::string& file, const std::string& step) {
 TEST(HungJob, SavesWhatThereIs) {
   const Scratch scratch("saves");
   const std::string folder = scratch / "run", archive = scratch / "run/archive.h5";
-  const Job job = run_with_fault(scratch, "rank=1,at=lesson-sample:80,do=stop;rank=0,at=lesson-sample:30+,do=delay:0.05",
-                                 "--set learner.validate_every=10 --set learner.deterministic=false --set "
-                                 "checkpoint.every=6h --set stream.archive=" + archive);
+  const Job job =
+      run_with_fault(scratch, "rank=1,at=lesson-sample:50,do=stop;rank=0,at=lesson-sample:26+,do=delay:0.05",
+                     "--set learner.validate_every=10 --set learner.deterministic=false --set gate.every=0 --set "
+                     "checkpoint.every=6h --set stream.archive=" +
+                         archive);
   expect_picture(scratch, job);
   found_in(job.err, R"(\n  rank 0    solver   \S+ process (\d+): waits [0-9.]+ s for .*\(rank 1\).*; last sign: \S+ \d+, [0-9.]+ s ago)");
   found_in(job.err, R"(\n  rank 1    solver   \S+ process (\d+): does not answer: its process is stopped)");
@@ -104,13 +106,13 @@ TEST(HungJob, SavesWhatThereIs) {
   EXPECT_EQ(snapshot, list_snapshots(folder + "/snapshots").front());
   const SnapshotCheck check = check_snapshot(snapshot);
   EXPECT_EQ(check.damage, "");
-  EXPECT_EQ(check.snapshot.place.number, 78);  // the last six hours that were whole before sample 80
+  EXPECT_EQ(check.snapshot.place.number, 48);  // the last six hours that were whole
 
   const std::string samples = found_in(job.err, "watchdog: saved by rank 0: the archive " + archive + ", (\\d+) samples as of its last flush");
   const ArchiveReader reader(archive);
   EXPECT_EQ(std::to_string(reader.size()), samples);
   EXPECT_FALSE(reader.complete());
-  EXPECT_GE(reader.size(), 78);  // a snapshot flushes it
+  EXPECT_GE(reader.size(), 48);  // a snapshot flushes it
   EXPECT_NO_THROW(reader.verify());
 }
 
