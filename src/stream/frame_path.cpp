@@ -1,6 +1,19 @@
 #include "src/stream/frame_path.hpp"
 
+#include <vector>
+
+#include "kernels/device_copy.hpp"
+
 namespace tramontane {
+
+FramePathFacts try_frame_path(bool has_queue, bool archives) {
+  FramePathFacts facts{kHostReadsKernelMemory, has_queue, archives};
+  if (facts.host_reads) return facts;
+  std::vector<std::byte> memory(1 << 20);
+  const PageLock trial(memory.data(), memory.size());
+  facts.queue_not_locked = facts.buffer_not_locked = trial.why_not();
+  return facts;
+}
 
 const char* name(FramePath path) {
   constexpr const char* names[] = {"host", "slot", "staged", "pageable"};

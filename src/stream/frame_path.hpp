@@ -22,6 +22,9 @@ struct FramePathFacts {
   std::string buffer_not_locked = {};
 };
 
+/// What a job will find on this rank, as far as a trial with a buffer of its own tells.
+FramePathFacts try_frame_path(bool has_queue, bool archives);
+
 /// The best path that is there.
 FramePath choose_frame_path(const FramePathFacts& facts);
 /// The choice and its reason, for people: what follows "frames: ".
