@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "physics/cell_values.hpp"
 #include "physics/gauss_quadrature.hpp"
 
 namespace tramontane {
@@ -48,10 +49,10 @@ Density mean_density(const ShallowWater& solver, const AnalyticCase& c, PanelCel
 
 /// Depth and Cartesian velocity of a cell's means.
 PointState from_means(const ShallowWater& solver, const Density& mean, PanelCell c, double orography) {
-  const double mean_sqrt_g = solver.grid().mean_sqrt_g(c.j, c.i);
-  const double phi = mean.e / mean_sqrt_g - (solver.gravity() * orography - solver.reference());
-  const double scale = 1.0 / (mean_sqrt_g * phi);
-  return {phi / solver.gravity(), to_vector({mean.a * scale, mean.b * scale}, solver.grid().centre(c))};
+  const Grid& grid = solver.grid();
+  const CellPlace place{grid.mean_sqrt_g(c.j, c.i), orography, basis_at(grid.centre(c))};
+  const CellValues values = cell_values(mean.e, mean.a, mean.b, place, solver.gravity(), solver.reference());
+  return {values.depth, values.velocity};
 }
 
 CellFields room_for_fields(const Grid& grid) {

@@ -6,12 +6,9 @@
 #include <map>
 #include <type_traits>
 
+#include "kernels/device_copy.hpp"
 #include "kernels/errors.hpp"
 #include "kernels/wait_scope.hpp"
-
-#if __has_include(<mpi-ext.h>)
-#include <mpi-ext.h>
-#endif
 
 namespace tramontane {
 
@@ -21,16 +18,6 @@ constexpr int kSetupTag = 7101;
 constexpr int kValueTag = 7102;
 
 const MPI_Datatype kRealType = std::is_same_v<Real, double> ? MPI_DOUBLE : MPI_FLOAT;
-
-/// Whether MPI reads and writes the memory that kernels work on.
-bool mpi_reads_device_memory() {
-  if (Kokkos::SpaceAccessibility<HostSpace, MemorySpace>::accessible) return true;
-#if defined(MPIX_CUDA_AWARE_SUPPORT)
-  return MPIX_Query_cuda_support() == 1;
-#else
-  return false;
-#endif
-}
 
 View<int*> to_device(const std::string& name, const std::vector<int>& values) {
   View<int*> view(name, values.size());
@@ -46,7 +33,7 @@ PointExchange::PointExchange(MPI_Comm comm, const std::vector<std::int64_t>& nee
                              const std::function<int(std::int64_t)>& owner,
                              const std::function<int(std::int64_t)>& slot, int components, double deadline_seconds,
                              const std::vector<int>& write_targets)
-    : comm_(comm), components_(components), deadline_(deadline_seconds), device_messages_(mpi_reads_device_memory()) {
+    : comm_(comm), components_(components), deadline_(deadline_seconds), device_messages_(mpi_reads_kernel_memory()) {
   int ranks = 1;
   MPI_Comm_rank(comm_, &rank_);
   MPI_Comm_size(comm_, &ranks);

@@ -9,6 +9,10 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
+
+#include "kernels/communicator.hpp"
+#include "kernels/errors.hpp"
 
 namespace tramontane {
 
@@ -44,6 +48,19 @@ std::string file_limit_reason(std::int64_t size) {
       static_cast<rlim_t>(size) <= limit.rlim_cur)
     return "";
   return fmt::format("files may not grow beyond {} bytes here (ulimit -f)", static_cast<std::uint64_t>(limit.rlim_cur));
+}
+
+void require_room(const std::string& path, MPI_Comm comm, std::int64_t size) {
+  std::string reason = file_limit_reason(size);
+  if (reason.empty() && rank_in(comm) == 0) {
+    std::ofstream(path, std::ios::app).flush();
+    reason = claim_room(path, size);
+  }
+  int failed = reason.empty() ? 0 : 1;
+  MPI_Allreduce(MPI_IN_PLACE, &failed, 1, MPI_INT, MPI_MAX, comm);
+  if (failed)
+    throw RunError(fmt::format("there is no room for {}, which takes {:.1f} MB{}: make room and run again", path,
+                               1e-6 * static_cast<double>(size), reason.empty() ? "" : " (" + reason + ")"));
 }
 
 }  // namespace tramontane

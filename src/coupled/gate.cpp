@@ -71,7 +71,7 @@ Gate::Gate(const Deck& deck, SolverPair& solvers, CandidateSource* source, Metri
                  static_cast<double>(cases_.bytes()) / 1e6);
 }
 
-void Gate::see(const SampleInfo& info, const CellFields& truth) {
+void Gate::see(const SampleInfo& info, const FieldsOnDemand& truth) {
   sample_ = info.number;
   cases_.see(info, truth);
   if (!live_) return;

@@ -31,7 +31,7 @@ class Gate {
 
   /// The fine state on the coarse grid at a sample's time, during lessons. Keeps shadow cases, goes on with the live
   /// hybrid, and rolls back what it finds bad. Collective.
-  void see(const SampleInfo& info, const CellFields& truth);
+  void see(const SampleInfo& info, const FieldsOnDemand& truth);
   /// Takes what candidates there are and judges them. `sample` is the number of the next one. Collective.
   void poll(std::int64_t sample);
   /// No more lessons: candidates are judged from now on whatever cases there are.

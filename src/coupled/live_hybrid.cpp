@@ -17,13 +17,13 @@ void LiveHybrid::start(const SampleInfo& info, const CellFields& truth) {
   bad_seconds_ = 0;
 }
 
-std::optional<LiveHybrid::Report> LiveHybrid::see(const SampleInfo& info, const CellFields& truth,
+std::optional<LiveHybrid::Report> LiveHybrid::see(const SampleInfo& info, const FieldsOnDemand& truth,
                                                   HybridCorrection* correction) {
   const bool goes_on = correction && correction == followed_ && info.trajectory == lesson_;
   followed_ = correction;
   if (!correction) return {};
   if (!goes_on) {
-    start(info, truth);
+    start(info, *truth);
     return {};
   }
   const double seconds = info.time - time_;
@@ -37,8 +37,8 @@ std::optional<LiveHybrid::Report> LiveHybrid::see(const SampleInfo& info, const 
   if (!report.bad.empty()) return report;
   if (const std::string trouble = alone_.advance(nullptr, seconds); !trouble.empty())
     throw RunError("the coarse solver alone can not follow a lesson: " + trouble);
-  report.error = std::sqrt(error_energy(solvers_.coarse(), deck_.initial.mean_depth, hybrid_.fields(), truth));
-  report.coarse_error = std::sqrt(error_energy(solvers_.coarse(), deck_.initial.mean_depth, alone_.fields(), truth));
+  report.error = std::sqrt(error_energy(solvers_.coarse(), deck_.initial.mean_depth, hybrid_.fields(), *truth));
+  report.coarse_error = std::sqrt(error_energy(solvers_.coarse(), deck_.initial.mean_depth, alone_.fields(), *truth));
   bad_seconds_ = report.ratio() > deck_.gate.margin ? bad_seconds_ + seconds : 0;
   if (bad_seconds_ > deck_.gate.patience * 3600)
     report.bad = fmt::format("its error has been more than {:g} times that of the coarse solver alone for {:g} h, now {:.2f} times",

@@ -6,6 +6,7 @@
 
 #include "kernels/sample.hpp"
 #include "src/coupled/companion_run.hpp"
+#include "src/coupled/fields_on_demand.hpp"
 
 namespace tramontane {
 
@@ -24,7 +25,7 @@ class LiveHybrid {
   };
   /// The fine state on the coarse grid at a sample's time, and the correction in use (null: none). Nothing at a start
   /// and without a correction. Collective.
-  std::optional<Report> see(const SampleInfo& info, const CellFields& truth, HybridCorrection* correction);
+  std::optional<Report> see(const SampleInfo& info, const FieldsOnDemand& truth, HybridCorrection* correction);
 
  private:
   void start(const SampleInfo& info, const CellFields& truth);

@@ -95,16 +95,16 @@ bool ShadowCases::is_wanted(const SampleInfo& info) const {
   return leads_ > 0 && size() < deck_.gate.cases && (info.validation != 0 || deck_.teach.validation.empty());
 }
 
-void ShadowCases::see(const SampleInfo& info, const CellFields& truth) {
+void ShadowCases::see(const SampleInfo& info, const FieldsOnDemand& truth) {
   if (info.time == 0 && is_wanted(info)) {
     cases_.resize(coarse_errors_.size());  // one that a signal cut short is of no use
-    cases_.push_back({truth, {}});
+    cases_.push_back({*truth, {}});
     lesson_ = info.trajectory;
     return;
   }
   if (info.trajectory != lesson_ || cases_.size() == coarse_errors_.size()) return;
   Case& one = cases_.back();
-  one.truths.push_back(packed(truth));
+  one.truths.push_back(packed(*truth));
   if (static_cast<int>(one.truths.size()) < leads_) return;
   const Outcome alone = error_of(one, nullptr);
   if (!alone.trouble.empty()) throw RunError("the coarse solver alone can not follow a lesson: " + alone.trouble);

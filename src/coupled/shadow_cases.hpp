@@ -6,6 +6,7 @@
 
 #include "kernels/sample.hpp"
 #include "src/coupled/companion_run.hpp"
+#include "src/coupled/fields_on_demand.hpp"
 #include "src/coupled/gate_state.hpp"
 
 namespace tramontane {
@@ -18,7 +19,7 @@ class ShadowCases {
   ShadowCases(const Deck& deck, SolverPair& solvers);
 
   /// The fine state on the coarse grid at a sample's time; samples in order. Collective.
-  void see(const SampleInfo& info, const CellFields& truth);
+  void see(const SampleInfo& info, const FieldsOnDemand& truth);
 
   /// Whether there will be cases at all: gate.hours above 0 and lessons of two samples.
   bool is_possible() const { return leads_ > 0; }

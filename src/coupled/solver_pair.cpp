@@ -32,9 +32,13 @@ void SolverPair::start(Month month) {
   coarse_->restart_clock();
 }
 
-CellFields SolverPair::coarse_grained() {
+const State& SolverPair::coarse_grained_state() {
   coarse_grain_state(fine_->solver(), fine_->state(), coarse_->solver(), scratch_);
-  return cell_fields(coarse_->solver(), scratch_);
+  return scratch_;
+}
+
+CellFields SolverPair::coarse_grained() {
+  return cell_fields(coarse_->solver(), coarse_grained_state());
 }
 
 std::unique_ptr<Simulation> SolverPair::another_coarse() const {

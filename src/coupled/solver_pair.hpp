@@ -22,7 +22,9 @@ class SolverPair {
 
   /// Puts the fine solver at the start of a month and coarse-grains it.
   void start(Month month);
-  /// The fine state on the coarse grid, as the coarse solver's fields.
+  /// The fine state on the coarse grid, as a state of the coarse solver that the next call overwrites.
+  const State& coarse_grained_state();
+  /// The same as the coarse solver's fields.
   CellFields coarse_grained();
   /// Sets the coarse solver to the coarse-grained fine state, exactly.
   void restart_coarse();

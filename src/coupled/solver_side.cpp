@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <span>
 
@@ -156,6 +157,7 @@ void SolverSide::take_up(Ledger& ledger) {
 void SolverSide::report_stream(Summary& summary, const Ledger& ledger) const {
   summary.stream = stream_summary(ledger);
   if (stream_) add_stalls(*summary.stream, *stream_);
+  if (frame_path_) summary.stream->path = name(*frame_path_);
   if (past_) summary.stream->producer_stall_seconds += past_->snapshot.stall_seconds;
 }
 
@@ -187,12 +189,44 @@ Ledger SolverSide::end_stream() {
   return ledger;
 }
 
-void SolverSide::push(const SampleInfo& info, const std::vector<const float*>& payload) {
+/// Asks what is there, on every solver rank for itself, and says it.
+void SolverSide::find_frame_path() {
+  FramePathFacts facts;
+  facts.host_reads = kHostReadsKernelMemory;
+  facts.has_queue = stream_ != nullptr;
+  facts.archives = archive_ != nullptr;
+  if (!facts.host_reads) {
+    if (stream_ && !archive_) facts.queue_not_locked = stream_->lock_queue();
+    if (choose_frame_path(facts) != FramePath::slot) facts.buffer_not_locked = sample_->lock_buffer();
+  }
+  frame_path_ = choose_frame_path(facts);
+  const int path = static_cast<int>(*frame_path_);
+  std::vector<int> paths(static_cast<std::size_t>(size_of(pair_.comm())));
+  MPI_Gather(&path, 1, MPI_INT, paths.data(), 1, MPI_INT, 0, pair_.comm());
+  if (!context_.is_root()) return;
+  spdlog::info("frames: {}", frame_path_text(facts));
+  if (facts.host_reads) return;
+  spdlog::info("GPU memory is {}; frames do not need it to be: their checksum is made on the host", mpi_and_gpu_memory());
+  if (const auto other = std::ranges::find_if(paths, [&](int one) { return one != path; }); other != paths.end())
+    spdlog::warn("solver rank {} and perhaps others have the path {} where this one has {}", other - paths.begin(),
+                 name(static_cast<FramePath>(*other)), name(*frame_path_));
+}
+
+void SolverSide::push() {
+  const auto push_once = [this] {
+    // Not into the frame where the archive reads on: what befalls the one must not befall the other.
+    if (frame_path_ == FramePath::host && !archive_)
+      stream_->push(sample_->info, [this](std::span<float* const> variables) { sample_->write(variables); });
+    else if (frame_path_ == FramePath::slot)
+      stream_->push(sample_->info, sample_);
+    else
+      stream_->push(sample_->info, sample_->on_host());
+  };
   try {
-    stream_->push(info, payload);
+    push_once();
   } catch (const LearnerSilent& error) {  // on all solver ranks
     lose_learner(error.what());
-    stream_->push(info, payload);  // is counted
+    push_once();  // is counted
   }
 }
 
@@ -232,11 +266,12 @@ bool SolverSide::run_hybrid(Forecast& forecast) {
 }
 
 bool SolverSide::stream_lessons() {
-  std::vector<const float*> payload;
+  sample_ = std::make_shared<SampleTiles>(pair_.coarse().solver(), deck_.stream.deadline);
+  find_frame_path();
   TeachHooks hooks;
   if (snapshots_) hooks.at_boundary = [&](const LessonPlace& place) { return snapshots_->consider(place); };
   hooks.started = [&](int) { watch_.start(pair_.fine()); };
-  hooks.sampled = [&](const SampleInfo& info, const CellFields& truth) {
+  hooks.sampled = [&](const SampleInfo& info, const FieldsOnDemand& truth) {
     // Under `block` push() finds a silent learner; the other policies never wait for one.
     if (stream_ && context_.is_root() && stream_->silent_seconds() > deck_.stream.deadline)
       gate_.tell_lost(fmt::format("a learner rank has not answered to a sample for {:g} s", deck_.stream.deadline));
@@ -245,18 +280,18 @@ bool SolverSide::stream_lessons() {
     gate_.see(info, truth);
     if (stream_) stream_->set_weights_version(gate_.version());
   };
-  hooks.deliver = [&](const SampleTiles& sample) {
-    payload.clear();
-    for (const auto& variable : sample.variables) payload.push_back(variable.data());
-    if (stream_) push(sample.info, payload);
-    if (archive_) archive_sample(sample.info, payload);
-    samples_ = sample.info.number + 1;
+  hooks.deliver = [&] {
+    if (stream_) push();
+    if (archive_) archive_sample();
+    samples_ = sample_->info.number + 1;
   };
   hooks.between = [&] {
     if (stream_) stream_->progress();
   };
   hooks.finished = [&](int lesson) { report_lesson(lesson); };
-  if (!teach(deck_, pair_, hooks, context_.is_root(), from_)) return false;
+  const bool whole = teach(deck_, pair_, *sample_, hooks, context_.is_root(), from_);
+  sample_.reset();
+  if (!whole) return false;
   if (archive_ && !archive_->failed()) archive_->close();
   return true;
 }
@@ -274,10 +309,10 @@ void SolverSide::report_lesson(int lesson) {
                                {"seconds", pair_.fine().effort().seconds}});
 }
 
-void SolverSide::archive_sample(const SampleInfo& info, const std::vector<const float*>& payload) {
+void SolverSide::archive_sample() {
   if (archive_->failed()) return;
   try {
-    archive_->append(info, payload);
+    archive_->append(sample_->info, sample_->on_host());
   } catch (const RunError& error) {
     if (context_.is_root()) spdlog::error("the archive ends here, the run goes on: {}", error.what());
   }

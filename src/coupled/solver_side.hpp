@@ -2,15 +2,18 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "src/archive/archive_writer.hpp"
 #include "src/coupled/gate.hpp"
 #include "src/coupled/run_snapshot_resume.hpp"
 #include "src/coupled/run_snapshot_solver.hpp"
+#include "src/coupled/sample_tiles.hpp"
 #include "src/coupled/solver_pair.hpp"
 #include "src/coupled/solver_report.hpp"
 #include "src/output/metrics.hpp"
 #include "src/program/commands.hpp"
+#include "src/stream/frame_path.hpp"
 #include "src/stream/stream_producer.hpp"
 
 namespace tramontane {
@@ -60,13 +63,14 @@ class SolverSide {
   bool leave(Summary& summary);
   void take_up(Ledger& ledger);
   void report_stream(Summary& summary, const Ledger& ledger) const;
-  void push(const SampleInfo& info, const std::vector<const float*>& payload);
+  void find_frame_path();
+  void push();
   Ledger end_stream();
   void lose_learner(const std::string& why);
   void report_lesson(int lesson);
   bool run_hybrid(Forecast& forecast);
   /// A full disk must not end the run: the loss is said, the stream goes on.
-  void archive_sample(const SampleInfo& info, const std::vector<const float*>& payload);
+  void archive_sample();
 
   const CommandContext& context_;
   const Deck& deck_;
@@ -76,6 +80,8 @@ class SolverSide {
   MetricsWriter* metrics_;
   Gate gate_;
   BudgetWatch watch_;
+  std::shared_ptr<SampleTiles> sample_;  ///< while lessons run
+  std::optional<FramePath> frame_path_;  ///< nothing before lessons
   std::int64_t samples_ = 0;  ///< taught so far
   SolverSnapshots* snapshots_ = nullptr;
   const RunPast* past_ = nullptr;

@@ -48,7 +48,7 @@ std::vector<std::vector<float>> surrogate_inputs(const CellFields& coarse, const
           to_float(orography)};
 }
 
-bool teach(const Deck& deck, SolverPair& solvers, const TeachHooks& hooks, bool show_progress,
+bool teach(const Deck& deck, SolverPair& solvers, SampleTiles& sample, const TeachHooks& hooks, bool show_progress,
            const LessonPlace& from) {
   const std::vector<Lesson> lessons = lessons_of(deck);
   const int samples = samples_per_lesson(deck);
@@ -67,18 +67,16 @@ bool teach(const Deck& deck, SolverPair& solvers, const TeachHooks& hooks, bool 
       if (hooks.at_boundary && hooks.at_boundary({number, static_cast<std::int32_t>(lesson), k})) return false;
       const double time = solvers.fine().time();
       solvers.restart_coarse();
-      SampleTiles sample;
-      sample.info = {number, static_cast<std::int32_t>(lesson), lessons[lesson].validation ? 1 : 0,
-                     lessons[lesson].month.number(), time};
-      const CellFields truth = solvers.coarse().fields();
-      if (hooks.sampled) hooks.sampled(sample.info, truth);
-      sample.variables = surrogate_inputs(truth, solvers.coarse().solver().orography());
+      sample.begin({number, static_cast<std::int32_t>(lesson), lessons[lesson].validation ? 1 : 0,
+                    lessons[lesson].month.number(), time},
+                   solvers.coarse().state());
+      if (hooks.sampled)
+        hooks.sampled(sample.info, FieldsOnDemand([&] { return solvers.coarse().fields(); }));
       solvers.coarse().advance(interval);
+      hooks.between();  // by now a sample that left a device during this interval is there
       solvers.fine().advance(interval);
-      const CellFields lacking = tendency_between(solvers.coarse().fields(), solvers.coarse_grained(), interval);
-      sample.variables.push_back(to_float(lacking.depth));
-      for (const auto& component : lacking.velocity) sample.variables.push_back(to_float(component));
-      hooks.deliver(sample);
+      sample.finish(solvers.coarse().state(), solvers.coarse_grained_state(), interval);
+      hooks.deliver();
       ++number;
       sign_of_life("lesson-sample", number);
       hooks.between();

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <numeric>
 
 #include "kernels/errors.hpp"
+#include "src/archive/disk_room.hpp"
 #include "src/output/tile_order.hpp"
 
 namespace tramontane {
@@ -249,6 +251,16 @@ void CfFile::write_coordinate(const std::string& name, hsize_t index, double val
     }
     require(H5Dwrite(dataset, H5T_NATIVE_DOUBLE, memory, space, collective_, &value), "write a coordinate");
   });
+}
+
+void CfFile::require_room_for(std::size_t fields) {
+  constexpr std::int64_t kStructure = 4096;  // a record's entry in the chunk index, and some to spare
+  std::int64_t size = 0;
+  std::error_code none;
+  if (rank_ == 0) size = static_cast<std::int64_t>(std::filesystem::file_size(path_, none));
+  MPI_Bcast(&size, 1, MPI_INT64_T, 0, comm_);
+  size += static_cast<std::int64_t>(fields) * (static_cast<std::int64_t>(sizeof(double)) * tiling_.cell_count() + kStructure);
+  require_room(path_, comm_, size);
 }
 
 void CfFile::flush() {

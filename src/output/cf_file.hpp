@@ -46,6 +46,8 @@ class CfFile {
   /// Adds a field of shape (leading..., panel, y, x); only the first leading dimension may be unlimited.
   void add_field(const CfVariable& variable, const std::vector<std::string>& leading);
 
+  /// Throws RunError on all ranks if the file cannot grow by `fields` records of one field.
+  void require_room_for(std::size_t fields);
   /// Writes the owned tiles (owned, T, T) of one record of a field; an unlimited dimension grows as needed.
   void write(const std::string& name, const std::vector<hsize_t>& record, const std::vector<double>& tiles);
   /// Sets an entry of an unlimited dimension's coordinate.

@@ -26,6 +26,7 @@ void CfWriter::write_static(const CfVariable& variable, const std::vector<double
 }
 
 void CfWriter::write(double time_seconds, const std::map<std::string, std::vector<double>>& fields) {
+  file_.require_room_for(variables_.size());
   for (const CfVariable& variable : variables_) {
     const auto found = fields.find(variable.name);
     if (found == fields.end()) throw std::logic_error("CfWriter::write: no field " + variable.name);

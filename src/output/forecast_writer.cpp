@@ -1,13 +1,8 @@
 #include "src/output/forecast_writer.hpp"
 
-#include <fmt/format.h>
-
-#include <fstream>
 #include <numeric>
 #include <stdexcept>
 
-#include "kernels/communicator.hpp"
-#include "kernels/errors.hpp"
 #include "src/archive/disk_room.hpp"
 
 namespace tramontane {
@@ -15,21 +10,6 @@ namespace tramontane {
 namespace {
 
 constexpr std::int64_t kDatasetBytes = 8 << 10;  ///< a variable's structure and chunk index, and some to spare
-
-/// Throws RunError on all ranks if there is no room. Once parallel HDF5 is at work it would be too late: where a write
-/// fails on one rank, the others wait for it inside the library.
-void require_room(const std::string& path, MPI_Comm comm, std::int64_t bytes) {
-  std::string reason = file_limit_reason(bytes);
-  if (reason.empty() && rank_in(comm) == 0) {
-    std::ofstream(path, std::ios::app).flush();  // its blocks are given back when the file is made anew
-    reason = claim_room(path, bytes);
-  }
-  int failed = reason.empty() ? 0 : 1;
-  MPI_Allreduce(MPI_IN_PLACE, &failed, 1, MPI_INT, MPI_MAX, comm);
-  if (failed)
-    throw RunError(fmt::format("there is no room for {}, which takes {:.1f} MB{}: make room and run again", path,
-                               1e-6 * static_cast<double>(bytes), reason.empty() ? "" : " (" + reason + ")"));
-}
 
 /// Of the file with `fields` variables of every lead and start, at most.
 std::int64_t file_bytes(const Tiling& tiling, std::size_t fields, std::size_t records) {
@@ -39,7 +19,7 @@ std::int64_t file_bytes(const Tiling& tiling, std::size_t fields, std::size_t re
   return 8 * cells * (variables * static_cast<std::int64_t>(records) + kGridFields) + kDatasetBytes * (variables + kGridFields);
 }
 
-/// Passes the path on.
+/// Passes the path on. The room's blocks are given back when the file is made anew.
 const std::string& with_room(const std::string& path, MPI_Comm comm, std::int64_t bytes) {
   require_room(path, comm, bytes);
   return path;

@@ -42,7 +42,8 @@ Json stream_json(const StreamSummary& s) {
           {"stall_seconds",
            {{"agreement", s.stall_agreement_seconds}, {"room", s.stall_room_seconds}, {"end", s.stall_end_seconds}}},
           {"learner_idle_seconds", s.learner_idle_seconds},
-          {"queue_bytes", s.queue_bytes}};
+          {"queue_bytes", s.queue_bytes},
+          {"path", s.path}};
 }
 
 Json learner_json(const LearnerSummary& s) {

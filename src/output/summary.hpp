@@ -34,6 +34,7 @@ struct StreamSummary {
   /// The stall by cause: other solver ranks, a learner's room (block), the learners' end.
   double stall_agreement_seconds = 0, stall_room_seconds = 0, stall_end_seconds = 0;
   std::int64_t queue_bytes = 0;  ///< of one solver rank, fixed at the start
+  std::string path;              ///< how frames leave the memory that kernels work on; empty: none was asked for
 };
 
 /// Of a fine-tuning with rollouts.

@@ -6,9 +6,11 @@
 #include <cmath>
 #include <fstream>
 #include <map>
+#include <optional>
 #include <set>
 #include <sstream>
 
+#include "kernels/device_copy.hpp"
 #include "kernels/errors.hpp"
 #include "kernels/tiling.hpp"
 #include "kernels/wait_scope.hpp"
@@ -64,10 +66,12 @@ double median(std::vector<double> values) {
 struct Card {
   double memory, needed;
   int by_group, on_node, usable, threads;
-  char processors[96], components[128], gpu[128];
+  int frame_path;  ///< of a solver rank with frames or samples; else -1
+  char processors[96], components[128], gpu[128], frames[256];
 };
 
-Card make_card(const Seat& seat, double needed) {
+/// @param frames null: this rank has none
+Card make_card(const Seat& seat, double needed, const FramePathFacts* frames) {
   Card card = {};
   const auto put = [](auto& field, const std::string& text) {
     std::copy_n(text.begin(), std::min(text.size(), sizeof field - 1), field);
@@ -85,7 +89,17 @@ Card make_card(const Seat& seat, double needed) {
   maps << std::ifstream("/proc/self/maps").rdbuf();
   put(card.components, transport_components(maps.str()));
   put(card.gpu, gpu_model(seat.gpu));
+  card.frame_path = frames ? static_cast<int>(choose_frame_path(*frames)) : -1;
+  if (frames) put(card.frames, frame_path_text(*frames));
   return card;
+}
+
+std::vector<FrameFindings> frames_of(const std::vector<Card>& cards) {
+  std::vector<FrameFindings> found;
+  for (std::size_t rank = 0; rank < cards.size(); ++rank)
+    if (cards[rank].frame_path >= 0)
+      found.push_back({static_cast<int>(rank), static_cast<FramePath>(cards[rank].frame_path), cards[rank].frames});
+  return found;
 }
 
 RankFindings findings_of(const Card& card) {
@@ -175,6 +189,12 @@ void print_messages(const TalkReport& talk, const std::vector<Card>& cards, cons
   row("within a node", inside + (components.empty() ? "" : " (concluded from the components)"));
   row("between nodes", several ? between + (components.empty() ? "" : " (concluded from the components)")
                                : "not used: all ranks are on one node");
+}
+
+void print_frames(const std::vector<FrameFindings>& frames) {
+  if (frames.empty()) return;
+  row("frames", frames.front().text);
+  if (!kHostReadsKernelMemory) row("GPU memory", mpi_and_gpu_memory());
 }
 
 void print_clocks(const std::vector<ClockOffset>& clocks) {
@@ -285,6 +305,16 @@ std::vector<Finding> judge_memory(const std::vector<RankFindings>& ranks, const 
   return found;
 }
 
+std::vector<Finding> judge_frames(const std::vector<FrameFindings>& ranks, const std::vector<Seat>& seats) {
+  const auto slow = std::ranges::count(ranks, FramePath::pageable, &FrameFindings::path);
+  if (slow == 0) return {};
+  const auto first = std::ranges::find(ranks, FramePath::pageable, &FrameFindings::path);
+  return {{false, fmt::format("on {} of {} solver rank(s), the first of them rank {} on {}, {}: have the driver and the limit "
+                              "on locked memory (ulimit -l) looked at",
+                              slow, ranks.size(), first->rank, seats[static_cast<std::size_t>(first->rank)].node_name,
+                              first->text)}};
+}
+
 std::vector<Finding> judge_processors(const std::vector<RankFindings>& ranks, const std::vector<Seat>& seats) {
   struct Node {
     std::string name;
@@ -365,8 +395,11 @@ int preflight(const CommandContext& context, const Estimate& estimate) {
   const TalkReport talk = try_messages(world, nodes, kTalkSeconds);
   const std::vector<ClockOffset> clocks = clock_offsets(world, kTalkSeconds);
   const bool learner = context.ranks.is_learner(context.rank);
+  std::optional<FramePathFacts> frames;
+  if (is_coupled(context.deck, context.line.planned) && !learner)
+    frames = try_frame_path(!has_two_jobs(context.deck, context.line.planned), context.deck.stream.archive.has_value());
   const Card card = make_card(context.seats[static_cast<std::size_t>(context.rank)],
-                              learner ? estimate.learner_bytes : estimate.solver_bytes);
+                              learner ? estimate.learner_bytes : estimate.solver_bytes, frames ? &*frames : nullptr);
   std::vector<Card> cards(static_cast<std::size_t>(context.size));
   MPI_Gather(&card, sizeof card, MPI_BYTE, cards.data(), sizeof card, MPI_BYTE, 0, world);
   std::vector<std::pair<std::string, std::filesystem::path>> folders = {{"output.dir", context.deck.output.dir}};
@@ -387,6 +420,7 @@ int preflight(const CommandContext& context, const Estimate& estimate) {
     for (const Card& one : cards) ranks.push_back(findings_of(one));
     std::vector<Finding> all = judge_messages(talk, context.seats);
     const auto add = [&](const std::vector<Finding>& some) { all.insert(all.end(), some.begin(), some.end()); };
+    add(judge_frames(frames_of(cards), context.seats));
     add(judge_clocks(clocks));
     add(judge_memory(ranks, context.seats));
     add(judge_processors(ranks, context.seats));
@@ -394,6 +428,7 @@ int preflight(const CommandContext& context, const Estimate& estimate) {
       add(judge_storage(report, key, key == "output.dir" ? estimate.output_bytes : 0, context.seats));
     print_ranks(context, cards);
     print_messages(talk, cards, context);
+    print_frames(frames_of(cards));
     print_clocks(clocks);
     print_memory(ranks, context.seats);
     fmt::print("file systems\n");

@@ -9,6 +9,7 @@
 #include <Kokkos_Core.hpp>
 #include <string>
 
+#include "kernels/device_copy.hpp"
 #include "kernels/errors.hpp"
 #include "kernels/precision.hpp"
 #include "ml/backend.hpp"
@@ -92,6 +93,7 @@ int command_info(const CommandContext& context) {
   row("network back ends", fmt::format("{}", fmt::join(backend_names(), ", ")));
   fmt::print("running on\n");
   row("MPI", fmt::format("{}, threads {}", mpi_library(), thread_level()));
+  row("GPU memory", mpi_and_gpu_memory());
   row("ranks", std::to_string(context.size));
   row("concurrency of a rank", std::to_string(ExecutionSpace().concurrency()));
   return kExitDone;

@@ -87,41 +87,65 @@ StreamProducer::~StreamProducer() {
     MPI_Cancel(&lane->ack_request);
     MPI_Wait(&lane->ack_request, MPI_STATUS_IGNORE);
   }
-  // A send that is still open after a failed run reads from its frame: that memory is left to MPI.
-  const bool sending =
-      std::any_of(slots_.begin(), slots_.end(), [](const Slot& s) { return s.send != MPI_REQUEST_NULL; });
-  if (!sending) return;
+  // A send that is still open after a failed run reads from its frame: that memory is left to MPI. Or to a device that
+  // does not end a copy.
+  bool in_use = std::any_of(slots_.begin(), slots_.end(), [](const Slot& s) { return s.send != MPI_REQUEST_NULL; });
+  try {
+    await_payload();
+  } catch (const std::exception&) {
+    in_use = true;
+  }
+  if (!in_use) return;
+  (void)page_lock_.release();
   new std::vector<Slot>(std::move(slots_));
   (void)memory_.release();
 }
 
 bool StreamProducer::push(const SampleInfo& info, std::span<const float* const> payload) {
-  Slot* slot = admit(info.number);
+  Slot* slot = admit(info);
   if (slot == nullptr) return false;
-  slot->image.patch({info, weights_version_}, payload);
-  send_off(*slot, info);
+  slot->image.patch(slot->header, payload);
+  finish(*slot);
+  send_off(*slot);
   return true;
 }
 
 bool StreamProducer::push(const SampleInfo& info, const FillSample& fill) {
-  Slot* slot = admit(info.number);
+  Slot* slot = admit(info);
   if (slot == nullptr) return false;
   fill(slot->image.payload());
-  slot->image.seal({info, weights_version_});
-  send_off(*slot, info);
+  slot->image.seal(slot->header);
+  finish(*slot);
+  send_off(*slot);
   return true;
 }
 
-StreamProducer::Slot* StreamProducer::admit(std::int64_t sample) {
+bool StreamProducer::push(const SampleInfo& info, std::shared_ptr<DevicePayload> payload) {
+  Slot* slot = admit(info);
+  if (slot == nullptr) return false;
+  payload->start(slot->image.payload());
+  slot->payload = std::move(payload);
+  send_off(*slot);
+  return true;
+}
+
+std::string StreamProducer::lock_queue() {
+  if (!memory_) return why_not_shared_.empty() ? "it does not lie in one piece of memory" : why_not_shared_;
+  if (!page_lock_) page_lock_ = std::make_unique<PageLock>(memory_->data(), memory_->size());
+  return page_lock_->why_not();
+}
+
+StreamProducer::Slot* StreamProducer::admit(const SampleInfo& info) {
   if (abandoned_) {
     ++ledger_.produced;
     ++ledger_.dropped;
     ++ledger_.lost;
     return nullptr;
   }
-  if (sample <= last_pushed_)
-    throw RunError(fmt::format("stream: sample {} was pushed after sample {}", sample, last_pushed_));
-  last_pushed_ = sample;
+  if (info.number <= last_pushed_)
+    throw RunError(fmt::format("stream: sample {} was pushed after sample {}", info.number, last_pushed_));
+  last_pushed_ = info.number;
+  await_payload();
   progress();
   {
     const Stopwatch stall(stalls_.agreement);
@@ -134,12 +158,38 @@ StreamProducer::Slot* StreamProducer::admit(std::int64_t sample) {
     ++ledger_.dropped;
     return nullptr;
   }
-  return &free_slot();
+  Slot& slot = free_slot();
+  slot.header = {info, weights_version_};
+  return &slot;
 }
 
-void StreamProducer::send_off(Slot& slot, const SampleInfo& info) {
-  sign_of_life("frame", info.number);
-  spoil(slot.image, {info, weights_version_}, fault_at("frame", info.number));
+void StreamProducer::finish(Slot& slot) {
+  const std::int64_t sample = slot.header.info.number;
+  sign_of_life("frame", sample);
+  spoil(slot.image, slot.header, fault_at("frame", sample));
+}
+
+bool StreamProducer::take_payload(Slot& slot) {
+  if (!slot.payload) return true;
+  if (!slot.payload->is_there()) return false;
+  slot.payload.reset();
+  slot.image.seal(slot.header);
+  finish(slot);
+  return true;
+}
+
+void StreamProducer::await_payload() {
+  const auto arriving = std::ranges::find_if(slots_, [](const Slot& slot) { return slot.payload != nullptr; });
+  if (arriving == slots_.end()) return;
+  const std::string what = fmt::format("the device to write sample {} into its frame", arriving->sample);
+  const WaitScope wait(what, MPI_COMM_NULL, WaitScope::kAll, options_.deadline_seconds);
+  const auto start = Clock::now();
+  for (Backoff backoff(frame_bytes()); !take_payload(*arriving); backoff.pause())
+    if (seconds_since(start) > options_.deadline_seconds) link_.throw_late(what, start);
+}
+
+void StreamProducer::send_off(Slot& slot) {
+  const SampleInfo& info = slot.header.info;
   slot.sample = info.number;
   slot.state = State::waiting;
   slot.acknowledged = false;
@@ -236,6 +286,7 @@ void StreamProducer::hand_over() {
     Lane& lane = *lanes_[l];
     while (lane.handed < options_.credits && lane.handed < static_cast<std::int64_t>(lane.slots.size())) {
       Slot& slot = slots_[lane.slots[lane.handed]];
+      if (!take_payload(slot)) break;
       std::size_t bytes = slot.image.bytes().size();
       if (options_.tamper) bytes = options_.tamper(slot.sample, slot.image.bytes());
       const void* from = slot.image.bytes().data();
@@ -339,6 +390,7 @@ double StreamProducer::silent_seconds() const {
 
 void StreamProducer::abandon() {
   if (abandoned_) return;
+  await_payload();  // nothing writes into frames that are given up
   complete();
   // Answers of one learner come in one order to all ranks: what all have is the shortest of these beginnings.
   std::vector<std::int64_t> common;

@@ -7,7 +7,9 @@
 #include <span>
 #include <vector>
 
+#include "kernels/device_copy.hpp"
 #include "kernels/fault_injection.hpp"
+#include "src/stream/device_payload.hpp"
 #include "src/stream/frame.hpp"
 #include "src/stream/shared_memory.hpp"
 #include "src/stream/stream_link.hpp"
@@ -37,6 +39,11 @@ class StreamProducer {
   /// push. It is not called for a sample that is dropped.
   using FillSample = std::function<void(std::span<float* const> variables)>;
   bool push(const SampleInfo& info, const FillSample& fill);
+  /// The same with numbers that a device writes there while the caller goes on: the frame leaves in the first progress()
+  /// (or drain(), or push()) that finds them there. One payload is on its way at a time: the next push waits for it.
+  bool push(const SampleInfo& info, std::shared_ptr<DevicePayload> payload);
+  /// Asks for the queue's pages to be locked for a device. Returns why that cannot be; empty: they are.
+  std::string lock_queue();
 
   /// Lets MPI work: completes sends, takes acknowledgements, hands waiting frames on. Not collective, never waits;
   /// call it now and then between pushes.
@@ -92,6 +99,8 @@ class StreamProducer {
     bool acknowledged = false;
     MPI_Request send = MPI_REQUEST_NULL;
     Clock::time_point since{};  ///< when it entered its state
+    FrameHeader header;
+    std::shared_ptr<DevicePayload> payload;  ///< on its way into the image; null: the frame is whole
   };
   struct Lane {  // what goes to one learner
     bool shares_memory = false;
@@ -106,8 +115,13 @@ class StreamProducer {
   void share_queue();
   void complete();
   /// A frame for a sample; null when it is dropped.
-  Slot* admit(std::int64_t sample);
-  void send_off(Slot& slot, const SampleInfo& info);
+  Slot* admit(const SampleInfo& info);
+  void send_off(Slot& slot);
+  /// What happens to a frame when all its numbers are there.
+  static void finish(Slot& slot);
+  /// Whether the frame is whole: it is sealed as soon as a device has written it.
+  bool take_payload(Slot& slot);
+  void await_payload();
   void hand_over();
   void take_ack(int learner);
   /// Brings the solver ranks to one view; true when some rank's deadline has passed.
@@ -127,6 +141,7 @@ class StreamProducer {
   StreamLink link_;
   std::unique_ptr<SharedMemory> memory_;  ///< of the slots' images; null: they have their own
   std::string why_not_shared_;
+  std::unique_ptr<PageLock> page_lock_;  ///< of memory_
   std::vector<Slot> slots_;
   std::vector<FrameImage> pristine_;  ///< one, for fault tests only
   std::vector<std::unique_ptr<Lane>> lanes_;

@@ -439,16 +439,17 @@ void slowdown(const Arguments& a) {
   SolverPair pair(deck, role, month);
   std::int64_t number = 0;
   bool is_on = false;
-  std::vector<const float*> payload;
+  SampleTiles sample(pair.coarse().solver(), deck.stream.deadline);
   TeachHooks hooks;
   hooks.started = hooks.finished = [](int) {};
-  hooks.deliver = [&](const SampleTiles& sample) {
+  hooks.deliver = [&] {
     if (!is_on) return;
-    payload.clear();
-    for (const auto& variable : sample.variables) payload.push_back(variable.data());
     SampleInfo info = sample.info;
     info.number = number++;
-    ends.producer->push(info, payload);
+    if constexpr (kHostReadsKernelMemory)
+      ends.producer->push(info, [&](std::span<float* const> variables) { sample.write(variables); });
+    else
+      ends.producer->push(info, sample.on_host());
   };
   hooks.between = [&] {
     if (is_on) ends.producer->progress();
@@ -468,7 +469,7 @@ void slowdown(const Arguments& a) {
       order(c.learner);
       is_on = c.on || round < 0;
       const double began = MPI_Wtime(), worked = processor_seconds();
-      teach(deck, pair, hooks, false);
+      teach(deck, pair, sample, hooks, false);
       if (round < 0) continue;
       c.wall.push_back(MPI_Wtime() - began);
       c.processor.push_back(processor_seconds() - worked);

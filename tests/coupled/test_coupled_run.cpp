@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "job.hpp"
+#include "kernels/device_copy.hpp"
 #include "ml/model.hpp"
 #include "src/archive/archive_reader.hpp"
 #include "tests/precision.hpp"
@@ -97,6 +98,7 @@ TEST_F(CoupledRun, SummaryHasEveryStableKey) {
 
 TEST_F(CoupledRun, LedgerClosesAndTheArchiveHoldsEverySample) {
   const json stream = small_run().summary()["stream"];
+  EXPECT_EQ(stream["path"], kHostReadsKernelMemory ? "host" : "staged");  // it writes an archive
   EXPECT_EQ(stream["produced"], kSamples);
   EXPECT_EQ(stream["delivered"], kSamples);
   EXPECT_EQ(stream["dropped"], 0);

@@ -242,6 +242,22 @@ TEST_F(Restart, AFullDiskStopsNoRun) {
   EXPECT_TRUE(datasets_of(folder_ + "/solver.nc") == datasets_of(whole() + "/solver.nc"));
 }
 
+// Two ranks: a parallel write that fails on one of them alone would never end on the other.
+TEST_F(Restart, NoRoomForTheNextRecordEndsTheRunWithAWord) {
+  const std::string small = scratch_ / "small";
+  const SmallDisk disk(small, "512k");
+  if (!disk.mounted()) GTEST_SKIP() << "mounting a small disk needs rights that this user does not have";
+  const Job first = run_job(scratch_, "first", 2, "run " + deck_ + " --set output.dir=" + folder_ + " --set time.days=0.5");
+  ASSERT_EQ(first.code, 0) << first.err;
+  const auto room = 512 * 1024 - static_cast<int>(fs::file_size(folder_ + "/solver.nc")) - 30000;
+  ASSERT_GT(room, 0) << "the disk is too small for the first records";
+  std::ofstream(small + "/ballast") << std::string(static_cast<std::size_t>(room), 'x');
+  const Job job = run_job(scratch_, "job", 2,
+                          "run " + deck_ + " --set output.dir=" + small + " --set output.latlon=0 --set checkpoint.every=none");
+  EXPECT_EQ(job.code, 3) << job.err;
+  EXPECT_NE(job.err.find("there is no room for " + small + "/solver.nc"), std::string::npos) << job.err;
+}
+
 // A checkpoint that is whole but holds a state which no step can survive: a million m/s in one cell.
 TEST_F(Restart, ABlowUpIsNamedWithinAStepAndNeverKept) {
   const std::string deck_text =

@@ -96,7 +96,7 @@ TEST_F(ModelFile, FailedSelfTestIsNamed) {
   EXPECT_TRUE(mentions(rejection(model.to_bytes()), "self-test"));
   model = lively_model(2);
   model.weights[3] = NAN;
-  EXPECT_TRUE(mentions(rejection(model.to_bytes()), "self-test"));
+  EXPECT_TRUE(mentions(rejection(model.to_bytes()), "weights are not finite"));
 }
 
 TEST_F(ModelFile, ContradictionsAreNotWritten) {

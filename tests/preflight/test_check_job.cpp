@@ -27,7 +27,7 @@ TEST_P(CheckJob, SaysReadyAndWhatItFound) {
   for (const std::string& part :
        {std::string("\nranks: "), "\n  " + last + "      learner",
         std::string("\nmessages (every pair, one after the other)"), std::string("above, below diagonal"),
-        std::string("transport, found"), std::string("\n  clocks  "), std::string("\nmemory\n"),
+        std::string("transport, found"), std::string("\n  frames  "), std::string("\n  clocks  "), std::string("\nmemory\n"),
         std::string("\nfile systems\n"), std::string("from all ranks at once: written and synced"),
         "\nverdict: ready, " + std::to_string(GetParam()) + " rank(s) on 1 node(s)"})
     EXPECT_TRUE(has(job.out, part)) << part << "\n" << job.out;

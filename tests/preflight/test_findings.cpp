@@ -76,6 +76,17 @@ TEST(Findings, CrowdedProcessors) {
   EXPECT_TRUE(mentions(found[0], "OMP_NUM_THREADS")) << found[0].text;
 }
 
+TEST(Findings, FramesThroughOrdinaryMemory) {
+  std::vector<FrameFindings> ranks = {{0, FramePath::slot, "fast"}, {1, FramePath::staged, "fast"}, {2, FramePath::host, ""}};
+  EXPECT_TRUE(judge_frames(ranks, seats(4, 2)).empty());
+  EXPECT_TRUE(judge_frames({}, seats(4, 2)).empty());
+  ranks[2] = {2, FramePath::pageable, "slowly (refused)"};
+  const auto found = judge_frames(ranks, seats(4, 2));
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_FALSE(found[0].wrong);
+  EXPECT_TRUE(mentions(found[0], "on 1 of 3 solver rank(s), the first of them rank 2 on n1, slowly (refused)"));
+}
+
 TEST(Findings, ALameLinkIsNamed) {
   TalkReport talk;
   for (int a = 0; a < 4; ++a)

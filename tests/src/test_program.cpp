@@ -72,7 +72,7 @@ TEST_F(Program, VersionHelpAndInfoEndWell) {
   EXPECT_NE(start("--keys").out.find("tiles_per_edge: 1"), std::string::npos);
   const Result info = start("info");
   EXPECT_EQ(info.code, 0);
-  for (const char* word : {"Kokkos", "HDF5", "PETSc", "oneDNN", "CUDA", "MPI", "parallel", tramontane::kPrecision})
+  for (const char* word : {"Kokkos", "HDF5", "PETSc", "oneDNN", "CUDA", "MPI", "GPU memory", "parallel", tramontane::kPrecision})
     EXPECT_NE(info.out.find(word), std::string::npos) << word;
 }
 

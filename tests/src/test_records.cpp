@@ -74,7 +74,7 @@ TEST_F(Records, SummaryHasTheKeysThatStayStable) {
                    "enstrophy_drift", "errors", "mass_drift", "n", "precision", "seconds", "steps", "sypd"}));
   EXPECT_EQ(keys(json["solver"]["errors"]["h"]), (Names{"l1", "l2", "linf"}));
   EXPECT_EQ(keys(json["stream"]), (Names{"bytes", "delivered", "dropped", "in_flight", "learner_idle_seconds", "lost",
-                                         "produced", "producer_stall_seconds", "queue_bytes", "rejected",
+                                         "path", "produced", "producer_stall_seconds", "queue_bytes", "rejected",
                                          "stall_seconds"}));
   EXPECT_EQ(keys(json["learner"]), (Names{"bad_steps", "drift", "drift_step", "loss_first", "loss_last", "parameters",
                                           "peer_wait_seconds", "receive_bytes", "reservoir_bytes", "reuse_factor",

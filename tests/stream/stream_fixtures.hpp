@@ -4,13 +4,14 @@
 #include <mpi.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "kernels/sample.hpp"
 #include "kernels/tiling.hpp"
-#include "src/stream/frame.hpp"
+#include "src/stream/stream.hpp"
 
 namespace tramontane::test {
 
@@ -76,6 +77,34 @@ inline int world_size() {
   int size = 1;
   MPI_Comm_size(MPI_COMM_WORLD, &size);
   return size;
+}
+
+/// Every split of the ranks at hand into at least one solver and one or two learners.
+inline std::vector<StreamRoles> splits() {
+  std::vector<StreamRoles> all;
+  for (int learners = 1; learners <= 2 && learners < world_size(); ++learners) {
+    StreamRoles roles;
+    // Learners among the solvers, not after them: ranks and indices must not be mixed up.
+    for (int rank = 0; rank < world_size(); ++rank)
+      (rank >= 1 && rank <= learners ? roles.learners : roles.solvers).push_back(rank);
+    all.push_back(roles);
+  }
+  return all;
+}
+
+inline int index_in(const std::vector<int>& list, int rank) {
+  const auto at = std::find(list.begin(), list.end(), rank);
+  return at == list.end() ? -1 : static_cast<int>(at - list.begin());
+}
+
+inline StreamOptions options_of(WhenFull policy, int queue = 3, bool share_memory = true) {
+  StreamOptions options;
+  options.share_memory = share_memory;
+  options.queue = queue;
+  options.when_full = policy;
+  options.deadline_seconds = 60;
+  options.run_id = "test";
+  return options;
 }
 
 /// A folder that all ranks share; removed, with what lies in it, by rank 0 after all have left.

@@ -14,38 +14,13 @@
 namespace tramontane {
 namespace {
 
+using test::index_in;
 using test::info_of;
+using test::options_of;
 using test::OwnedTiles;
+using test::splits;
 using test::world_rank;
 using test::world_size;
-
-/// Every split of the ranks at hand into at least one solver and one or two learners.
-std::vector<StreamRoles> splits() {
-  std::vector<StreamRoles> all;
-  for (int learners = 1; learners <= 2 && learners < world_size(); ++learners) {
-    StreamRoles roles;
-    // Learners among the solvers, not after them: ranks and indices must not be mixed up.
-    for (int rank = 0; rank < world_size(); ++rank)
-      (rank >= 1 && rank <= learners ? roles.learners : roles.solvers).push_back(rank);
-    all.push_back(roles);
-  }
-  return all;
-}
-
-int index_in(const std::vector<int>& list, int rank) {
-  const auto at = std::find(list.begin(), list.end(), rank);
-  return at == list.end() ? -1 : static_cast<int>(at - list.begin());
-}
-
-StreamOptions options_of(WhenFull policy, int queue = 3, bool share_memory = true) {
-  StreamOptions options;
-  options.share_memory = share_memory;
-  options.queue = queue;
-  options.when_full = policy;
-  options.deadline_seconds = 60;
-  options.run_id = "test";
-  return options;
-}
 
 struct StreamResult {
   Ledger totals;
