@@ -76,7 +76,7 @@ void Gate::see(const SampleInfo& info, const FieldsOnDemand& truth) {
   cases_.see(info, truth);
   if (!live_) return;
   const double began = MPI_Wtime();
-  const auto report = live_->see(info, truth, correction());
+  const auto report = live_->see(info, truth, correction(), version());
   counts_.seconds += MPI_Wtime() - began;
   if (!report) return;
   counts_.live_hours += deck_.stream.every / 3600;

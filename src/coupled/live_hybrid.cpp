@@ -18,9 +18,9 @@ void LiveHybrid::start(const SampleInfo& info, const CellFields& truth) {
 }
 
 std::optional<LiveHybrid::Report> LiveHybrid::see(const SampleInfo& info, const FieldsOnDemand& truth,
-                                                  HybridCorrection* correction) {
-  const bool goes_on = correction && correction == followed_ && info.trajectory == lesson_;
-  followed_ = correction;
+                                                  HybridCorrection* correction, std::int64_t version) {
+  const bool goes_on = correction && version == followed_ && info.trajectory == lesson_;
+  followed_ = correction ? version : 0;
   if (!correction) return {};
   if (!goes_on) {
     start(info, *truth);

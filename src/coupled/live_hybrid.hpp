@@ -1,6 +1,7 @@
 /// The live hybrid: the coarse solver with the weights in use, running freely beside each lesson.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -23,9 +24,10 @@ class LiveHybrid {
     std::string bad;                     ///< "", or why the weights count as bad
     double ratio() const { return coarse_error > 0 ? error / coarse_error : 1; }
   };
-  /// The fine state on the coarse grid at a sample's time, and the correction in use (null: none). Nothing at a start
-  /// and without a correction. Collective.
-  std::optional<Report> see(const SampleInfo& info, const FieldsOnDemand& truth, HybridCorrection* correction);
+  /// The fine state on the coarse grid at a sample's time, and the correction in use (null: none) with its version, which
+  /// no other has. Nothing at a start and without a correction. Collective.
+  std::optional<Report> see(const SampleInfo& info, const FieldsOnDemand& truth, HybridCorrection* correction,
+                            std::int64_t version);
 
  private:
   void start(const SampleInfo& info, const CellFields& truth);
@@ -33,7 +35,8 @@ class LiveHybrid {
   const Deck& deck_;
   SolverPair& solvers_;
   CompanionRun hybrid_, alone_;
-  HybridCorrection* followed_ = nullptr;  ///< the correction that runs now
+  // Not its address: a new version may get that of one which is gone, and on some ranks only.
+  std::int64_t followed_ = 0;  ///< version that runs now; 0: none
   int lesson_ = -1;
   double started_ = 0, time_ = 0, bad_seconds_ = 0;  ///< model time, s
 };
