@@ -10,8 +10,9 @@
 
 namespace tramontane::testing {
 
-/// s, stream.deadline of the jobs: long enough for a busy machine, and where the fault is that somebody is waited for.
-inline constexpr double kLongDeadline = 15, kShortDeadline = 8;
+/// s, stream.deadline of the jobs: long enough for a busy machine, whose disk may take 15 s to write a snapshot, and where the
+/// fault is that somebody is waited for.
+inline constexpr double kLongDeadline = 30, kShortDeadline = 8;
 
 /// Calls of the network in an undisturbed job (three shadow forecasts of six hours and a forecast of twelve); steps of
 /// fine and coarse solvers together before the hybrid forecast, and in it.
