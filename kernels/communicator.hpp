@@ -21,12 +21,12 @@ inline int size_of(MPI_Comm comm) {
   return size;
 }
 
-/// The text of rank 0, on every rank. Collective.
-inline std::string shared_text(std::string text, MPI_Comm comm) {
+/// The text of one rank, on every rank. Collective.
+inline std::string shared_text(std::string text, MPI_Comm comm, int of = 0) {
   unsigned long long size = text.size();
-  MPI_Bcast(&size, 1, MPI_UNSIGNED_LONG_LONG, 0, comm);
+  MPI_Bcast(&size, 1, MPI_UNSIGNED_LONG_LONG, of, comm);
   text.resize(size);
-  MPI_Bcast(text.data(), static_cast<int>(size), MPI_CHAR, 0, comm);
+  MPI_Bcast(text.data(), static_cast<int>(size), MPI_CHAR, of, comm);
   return text;
 }
 

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -20,22 +21,27 @@
 
 namespace tramontane {
 
-bool mpi_reads_kernel_memory() {
-  if (Kokkos::SpaceAccessibility<HostSpace, MemorySpace>::accessible) return true;
+namespace {
+
+/// Nothing where this MPI has no such question.
+std::optional<bool> mpi_reads_gpu_memory() {
 #if defined(MPIX_CUDA_AWARE_SUPPORT)
   return MPIX_Query_cuda_support() == 1;
 #else
-  return false;
+  return {};
 #endif
 }
 
+}  // namespace
+
+bool mpi_reads_kernel_memory() {
+  return Kokkos::SpaceAccessibility<HostSpace, MemorySpace>::accessible || mpi_reads_gpu_memory().value_or(false);
+}
+
 std::string mpi_and_gpu_memory() {
-#if defined(MPIX_CUDA_AWARE_SUPPORT)
-  return MPIX_Query_cuda_support() == 1 ? "read by MPI (MPIX_Query_cuda_support)"
-                                        : "not read by MPI (MPIX_Query_cuda_support)";
-#else
-  return "not read by MPI as far as it says: it has no MPIX_Query_cuda_support";
-#endif
+  const std::optional<bool> answer = mpi_reads_gpu_memory();
+  if (!answer) return "not read by MPI as far as it says: it has no MPIX_Query_cuda_support";
+  return *answer ? "read by MPI (MPIX_Query_cuda_support)" : "not read by MPI (MPIX_Query_cuda_support)";
 }
 
 #if defined(KOKKOS_ENABLE_CUDA)

@@ -21,7 +21,7 @@ inline constexpr bool kHostReadsKernelMemory = Kokkos::SpaceAccessibility<HostSp
 /// Whether MPI may be handed the memory that kernels work on: always where that is the host's; else
 /// MPIX_Query_cuda_support() is asked, where this MPI has it.
 bool mpi_reads_kernel_memory();
-/// The answer in words, for people: "no (MPIX_Query_cuda_support)".
+/// The answer in words, for people: "not read by MPI (MPIX_Query_cuda_support)".
 std::string mpi_and_gpu_memory();
 
 /// Locks pages of host memory for a device, so that copies to them run at full speed and beside kernels. It is asked

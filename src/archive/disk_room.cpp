@@ -13,6 +13,7 @@
 
 #include "kernels/communicator.hpp"
 #include "kernels/errors.hpp"
+#include "src/program/collective_guard.hpp"
 
 namespace tramontane {
 
@@ -51,16 +52,16 @@ std::string file_limit_reason(std::int64_t size) {
 }
 
 void require_room(const std::string& path, MPI_Comm comm, std::int64_t size) {
-  std::string reason = file_limit_reason(size);
-  if (reason.empty() && rank_in(comm) == 0) {
-    std::ofstream(path, std::ios::app).flush();
-    reason = claim_room(path, size);
-  }
-  int failed = reason.empty() ? 0 : 1;
-  MPI_Allreduce(MPI_IN_PLACE, &failed, 1, MPI_INT, MPI_MAX, comm);
-  if (failed)
-    throw RunError(fmt::format("there is no room for {}, which takes {:.1f} MB{}: make room and run again", path,
-                               1e-6 * static_cast<double>(size), reason.empty() ? "" : " (" + reason + ")"));
+  collective_guard(comm, [&] {
+    std::string reason = file_limit_reason(size);
+    if (reason.empty() && rank_in(comm) == 0) {
+      std::ofstream(path, std::ios::app).flush();
+      reason = claim_room(path, size);
+    }
+    if (!reason.empty())
+      throw RunError(fmt::format("there is no room for {}, which takes {:.1f} MB ({}): make room and run again", path,
+                                 1e-6 * static_cast<double>(size), reason));
+  });
 }
 
 }  // namespace tramontane

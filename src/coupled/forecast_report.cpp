@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "kernels/communicator.hpp"
 #include "src/output/cf_writer.hpp"
 #include "src/output/forecast_writer.hpp"
 
@@ -57,9 +58,7 @@ ForecastSummary report_scores(SolverPair& solvers, const Forecast& forecast, Met
                                     {"lead_hours", forecast.lead_hours()[lead]},
                                     {"fallback_fraction", fraction}});
     }
-  int rank = 0;
-  MPI_Comm_rank(solvers.comm(), &rank);
-  if (rank == 0)
+  if (rank_in(solvers.comm()) == 0)
     for (std::size_t lead = 1; lead < scores.lead_hours.size(); ++lead)
       if (std::fmod(scores.lead_hours[lead], 24.0) == 0)
         for (const auto& [system, h] : scores.rmse.at("h"))

@@ -21,13 +21,8 @@ namespace {
 
 constexpr double kTellSeconds = 30.0;
 
-bool is_finite(const std::vector<float>& values) {
-  return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
-}
-
-/// "" or what of a model is not a number.
+/// "" or what of a model is not a number; its weights are looked at when it is read.
 std::string not_finite(const Model& model) {
-  if (!is_finite(model.weights)) return "its weights are not finite";
   const Normaliser& n = model.normaliser;
   for (const auto* list : {&n.input_mean, &n.input_std, &n.target_std, &n.bound})
     if (!std::all_of(list->begin(), list->end(), [](double v) { return std::isfinite(v); }))

@@ -36,9 +36,8 @@ void require_finite(const Grid& grid, MPI_Comm comm, const CellFields& tendency)
   MPI_Allreduce(MPI_IN_PLACE, &first, 1, MPI_INT64_T, MPI_MIN, comm);
   if (first == std::numeric_limits<std::int64_t>::max()) return;
   const int n = grid.n(), cell = static_cast<int>(first % (n * n));
-  const LonLat at = to_lonlat(to_cartesian(grid.centre({static_cast<int>(first / (n * n)), cell / n, cell % n})));
-  throw BlowUp(fmt::format("the correction of the hybrid on C{} is not finite at {:.2f} E {:.2f} N", n,
-                           at.longitude * 45 / kQuarterPi, at.latitude * 45 / kQuarterPi));
+  throw BlowUp(fmt::format("the correction of the hybrid on C{} is not finite at {}", n,
+                           place_text(to_cartesian(grid.centre({static_cast<int>(first / (n * n)), cell / n, cell % n})))));
 }
 }  // namespace
 
@@ -87,9 +86,7 @@ HybridCorrection::HybridCorrection(const Deck& deck, const OnnxModel& model, Sol
 
 /// A guard that knows no distribution is better said than found out.
 void HybridCorrection::say_if_bounds_only() const {
-  int rank = 0;
-  MPI_Comm_rank(solvers_.comm(), &rank);
-  if (rank == 0 && !guard_->has_distribution())
+  if (rank_in(comm()) == 0 && !guard_->has_distribution())
     spdlog::warn("the model does not say where its training samples lay: the guard knows its bounds only; train it again "
                  "with this version for more");
 }
@@ -158,9 +155,7 @@ bool run_hybrid_forecasts(Forecast& forecast, HybridCorrection& correction, bool
                                          take_fallback);
   if (!correction.is_guarded()) return whole;
   const FallbackTally::Shares shares = correction.fallback().since(before, correction.comm());
-  int rank = 0;
-  MPI_Comm_rank(correction.comm(), &rank);
-  if (rank != 0) return whole;
+  if (rank_in(correction.comm()) != 0) return whole;
   const auto percent = [](double share) { return fmt::format("{:.2g} %", 100 * share); };
   spdlog::info("guard: physics alone in {} of cells and intervals (inputs foreign in {}, outputs in {})",
                percent(shares.lost), percent(shares.input), percent(shares.output));

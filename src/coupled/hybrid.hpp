@@ -28,10 +28,9 @@ class HybridCorrection {
 
   MPI_Comm comm() const { return solvers_.comm(); }
   bool is_guarded() const { return guard_ != nullptr; }
-  /// Share of the cells in which physics alone ran, in the last call and in all since this was made: the sum of one less
-  /// the guard's weight. The same on every rank, without a message. Zero without a guard.
+  /// Share of the cells in which physics alone ran, in the last call: the sum of one less the guard's weight. The same on
+  /// every rank, without a message. Zero without a guard.
   double fallback_last() const { return fallback_.last(); }
-  double fallback_fraction() const { return fallback_.fraction(); }
   /// Of the calls since the tally was `before`. Collective.
   double fallback_since(const FallbackTally& before) const { return fallback_.since(before, comm()).lost; }
   /// "the guard replaces its correction in 40 % of the cells", for that share, and why if the last call was broken.

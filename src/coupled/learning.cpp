@@ -99,7 +99,7 @@ class Learning {
                  name_of(deck.surrogate.backend)) {}
 
   LearningOutcome run() {
-    for (batches_.prepare(); breaks_off() && !stopped_;) batches_.prepare();
+    ask([&] { batches_.prepare(); });
     if (stopped_) return stopped_early();
     plan_.resumed ? resume() : start();
     if (stopped_) return stopped_early();
@@ -136,7 +136,7 @@ class Learning {
       is_over = has_run_out_of_patience();
       if (is_stopped_or_due()) break;
     }
-    for (batches_.finish(); breaks_off() && !stopped_;) batches_.finish();
+    ask([&] { batches_.finish(); });
     progress.finish();
     if (stopped_ && (hooks_.broken_off || steps_done_ == 0)) return stopped_early();
     LearningOutcome out;
@@ -160,6 +160,11 @@ class Learning {
     stopped_ = hooks_.held_up ? hooks_.held_up()
                               : hooks_.broken_off(is_started_ ? std::optional(checkpoint()) : plan_.resumed);
     return true;
+  }
+
+  /// Asks the batches for something until it is done, or training ends.
+  void ask(const std::function<void()>& request) {
+    for (request(); breaks_off() && !stopped_;) request();
   }
 
   /// After a snapshot that was to be the last: it holds all there is. Before the first step of a job there is nothing new.
@@ -211,7 +216,7 @@ class Learning {
     trainer_.set_normaliser(from.normaliser);
     trainer_.restore(from.optimiser);
     steps_done_ = from.optimiser.step;
-    for (batches_.skip(steps_done_); breaks_off() && !stopped_;) batches_.skip(steps_done_);
+    ask([&] { batches_.skip(steps_done_); });
     const TrainingProgress& p = from.progress;
     first_loss_ = p.loss_first;
     held_out_ = p.held_out_loss;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "kernels/communicator.hpp"
 #include "physics/remap/conservative_remap.hpp"
 #include "src/checkpoint/checkpoint_store.hpp"
 #include "src/coupled/energy_meter.hpp"
@@ -148,9 +149,7 @@ Checkpoint resume(const std::string& path, const Deck& deck, Simulation& simulat
   simulation.restore(checkpoint.progress);
   watch.restore(checkpoint.budgets_at_start, checkpoint.largest_drifts);
 
-  int rank = 0;
-  MPI_Comm_rank(comm, &rank);
-  if (rank == 0) {
+  if (rank_in(comm) == 0) {
     spdlog::info("continuing at {:.2f} h, after {} steps, from {}", checkpoint.progress.time / 3600,
                  checkpoint.progress.effort.steps, path);
     if (checkpoint.version != own.version)
@@ -160,7 +159,7 @@ Checkpoint resume(const std::string& path, const Deck& deck, Simulation& simulat
   const StepPlan& plan = checkpoint.progress.plan;
   if (checkpoint.cfl != own.cfl || checkpoint.dt != own.dt || checkpoint.integrator != own.integrator ||
       checkpoint.reconstruction != own.reconstruction || checkpoint.viscosity != own.viscosity) {
-    if (rank == 0)
+    if (rank_in(comm) == 0)
       spdlog::warn(
           "the integrator, the reconstruction, the viscosity or the time step is another one than in {}: steps are "
           "planned anew",

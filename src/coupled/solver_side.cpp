@@ -57,8 +57,7 @@ std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, 
                                             const RunPast* past) {
   const RunSnapshot* continued = past ? &past->snapshot : nullptr;
   if (!deck.stream.archive || (continued && continued->lessons_done)) return nullptr;
-  int rank = 0;
-  MPI_Comm_rank(solvers, &rank);
+  const int rank = rank_in(solvers);
   if (continued && continued->archived == kArchiveFailed) {
     if (rank == 0) spdlog::warn("the archive {} had ended before the snapshot: it stays as it is", *deck.stream.archive);
     return nullptr;

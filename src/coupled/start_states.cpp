@@ -1,5 +1,6 @@
 #include "src/coupled/start_states.hpp"
 
+#include "kernels/communicator.hpp"
 #include "physics/data/gridded_file.hpp"
 #include "physics/data/orography.hpp"
 #include "physics/data/winds_state.hpp"
@@ -33,8 +34,7 @@ const std::vector<double>& WindsStates::orography(Month month) {
 
 CellFields WindsStates::fields(Month month) {
   if (const auto found = made_.find(month); found != made_.end()) return found->second;
-  int rank = 0;
-  MPI_Comm_rank(comm_, &rank);
+  const int rank = rank_in(comm_);
   const std::size_t cells = grid_->tiling().cell_count();
   // Depth, velocity x, y, z, orography.
   std::vector<std::vector<double>> global(5, std::vector<double>(cells));
@@ -65,8 +65,7 @@ RestingState resting_over(std::vector<double> orography, double surface) {
 }
 
 RestingState resting_over_relief(const Deck& deck, const Grid& grid, MPI_Comm comm) {
-  int rank = 0;
-  MPI_Comm_rank(comm, &rank);
+  const int rank = rank_in(comm);
   const std::size_t cells = grid.tiling().cell_count();
   std::vector<double> orography(cells);
   double surface = 0;

@@ -5,7 +5,14 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/communicator.hpp"
+
 namespace tramontane {
+
+std::string place_text(Vector3 place) {
+  const LonLat at = to_lonlat(place);
+  return fmt::format("{:.2f} E {:.2f} N", at.longitude * 45 / kQuarterPi, at.latitude * 45 / kQuarterPi);
+}
 
 StateWatch::StateWatch(const ShallowWater& solver, double deadline_seconds)
     : solver_(solver), deadline_(deadline_seconds), comm_(solver.comm()) {}
@@ -69,20 +76,15 @@ void StateWatch::report() {
                                                                      is_length  ? " m"
                                                                      : is_speed ? " m/s"
                                                                                 : "");
-    const LonLat at = to_lonlat(named->centre);
     text = fmt::format(
-        "the solver on C{} blew up at {:.4f} h: {} is {} at tile {}, cell ({}, {}), {:.2f} E {:.2f} N{}{}; lower "
+        "the solver on C{} blew up at {:.4f} h: {} is {} at tile {}, cell ({}, {}), {}{}{}; lower "
         "time.cfl",
         solver_.grid().n(), time_ / 3600, named->field, value, named->tile, named->j, named->i,
-        at.longitude * 45 / kQuarterPi, at.latitude * 45 / kQuarterPi,
+        place_text(named->centre),
         solver_.levels() > 1 ? fmt::format(", level {}", named->level) : std::string(),
         sums[3] > 1 ? fmt::format(", in the middle of {:.0f} bad cells", sums[3]) : std::string());
   }
-  int length = static_cast<int>(text.size());
-  MPI_Bcast(&length, 1, MPI_INT, nearest.rank, comm_.get());
-  text.resize(length);
-  MPI_Bcast(text.data(), length, MPI_CHAR, nearest.rank, comm_.get());
-  throw BlowUp(text);
+  throw BlowUp(shared_text(text, comm_.get(), nearest.rank));
 }
 
 }  // namespace tramontane

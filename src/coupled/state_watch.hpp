@@ -17,6 +17,9 @@ struct BlowUp : RunError {
   using RunError::RunError;
 };
 
+/// Longitude and latitude of a place, for people: "271.88 E 1.87 N".
+std::string place_text(Vector3 place);
+
 /// What ranks tell each other after a step; agreed is what any of them said.
 struct StepFlags {
   bool stop = false;        ///< a signal asks the run to stop

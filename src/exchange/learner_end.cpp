@@ -40,7 +40,7 @@ FollowedRun read_run(const nlohmann::json& note, const std::string& path) {
   said.validation = number_in(note, "validation");
   said.takes_snapshots = note.value("takes_snapshots", false);
   run.version = text_in(note, "version");
-  run.token = std::strtoull(text_in(note, "run").c_str(), nullptr, 16);
+  run.token = token_from(text_in(note, "run"));
   run.identity = ProcessIdentity::from_json(note.value("identity", nlohmann::json::object()));
   if (said.archive.empty() || said.coarse_n < 1 || !(said.interval_seconds > 0) || said.training < 1 || run.token == 0)
     fail("it lacks something");

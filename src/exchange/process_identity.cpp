@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -93,6 +94,10 @@ std::uint64_t new_token() {
 
 std::string token_text(std::uint64_t token) {
   return fmt::format("{:016x}", token);
+}
+
+std::uint64_t token_from(const std::string& text) {
+  return std::strtoull(text.c_str(), nullptr, 16);
 }
 
 }  // namespace tramontane

@@ -26,5 +26,7 @@ struct ProcessIdentity {
 /// A random number that tells one job from all others.
 std::uint64_t new_token();
 std::string token_text(std::uint64_t token);
+/// Out of such a text; 0 when there is none in it.
+std::uint64_t token_from(const std::string& text);
 
 }  // namespace tramontane

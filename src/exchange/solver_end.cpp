@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <fstream>
 #include <iterator>
 
@@ -73,13 +72,13 @@ SolverEnd::~SolverEnd() {
 }
 
 std::uint64_t SolverEnd::run_token(const RunAnnouncement& run, const ExchangePast* past) const {
-  if (past) return std::strtoull(past->run.c_str(), nullptr, 16);
+  if (past) return token_from(past->run);
   if (!run.takes_snapshots || deck_.checkpoint.resume == "none") return token_;
   const nlohmann::json before = read_note(folder_.note("solver")).value_or(nlohmann::json::object());
   const bool is_same = number_in(before, "protocol") == kExchangeProtocol && text_in(before, "run_id") == run.run_id &&
                        text_in(before, "version") == TRAMONTANE_VERSION && before.value("takes_snapshots", false) &&
                        text_in(before, "state") != "done";
-  const std::uint64_t token = is_same ? std::strtoull(text_in(before, "run").c_str(), nullptr, 16) : 0;
+  const std::uint64_t token = is_same ? token_from(text_in(before, "run")) : 0;
   return token != 0 ? token : token_;
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "kernels/communicator.hpp"
 #include "kernels/errors.hpp"
 #include "physics/cubed_sphere.hpp"
 #include "src/output/hdf5_writing.hpp"
@@ -19,8 +20,7 @@ using output::require;
 using output::write_attribute;
 
 std::vector<double> gather_to_root(const Tiling& tiling, const std::vector<double>& tiles, MPI_Comm comm) {
-  int rank = 0;
-  MPI_Comm_rank(comm, &rank);
+  const int rank = rank_in(comm);
   std::vector<int> counts(tiling.ranks), starts(tiling.ranks);
   for (int r = 0; r < tiling.ranks; ++r) {
     counts[r] = tiling.owned_count(r) * tiling.cells_per_tile();

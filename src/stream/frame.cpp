@@ -26,6 +26,12 @@ HeaderWords to_words(const FrameHeader& header) {
           word(s.validation), word(header.weights_version),         header.checksum};
 }
 
+HeaderWords words_in(std::span<const std::byte> image, const FrameMap& map) {
+  HeaderWords words;
+  for (std::size_t k = 0; k < words.size(); ++k) std::memcpy(&words[k], image.data() + map.header[k], 8);
+  return words;
+}
+
 FrameHeader from_words(const HeaderWords& words) {
   auto number = [&](std::size_t k) { return std::bit_cast<std::int64_t>(words[k]); };
   FrameHeader header;
@@ -249,26 +255,30 @@ void FrameImage::move_to(std::byte* memory) {
   owned_ = {};
 }
 
-void FrameImage::patch(const FrameHeader& header, std::span<const float* const> payload) {
-  if (payload.size() != map_->payload.size())
-    throw RunError("stream frame: " + std::to_string(payload.size()) + " variables were given, a sample has " +
-                   std::to_string(map_->payload.size()));
+/// `add(sum, v)` gives variable v to the checksum.
+template <class Add>
+void FrameImage::write_header(const FrameHeader& header, const Add& add) {
   HeaderWords words = to_words(header);
   Checksum sum;
   sum.add(words.data(), 8 * kChecksum);
-  for (std::size_t v = 0; v < payload.size(); ++v)
-    sum.add_copy(bytes_.data() + map_->payload[v], payload[v], layout_->variable_bytes());
+  for (std::size_t v = 0; v < map_->payload.size(); ++v) add(sum, v);
   words[kChecksum] = sum.value();
   for (std::size_t k = 0; k < words.size(); ++k) std::memcpy(bytes_.data() + map_->header[k], &words[k], 8);
 }
 
+void FrameImage::patch(const FrameHeader& header, std::span<const float* const> payload) {
+  if (payload.size() != map_->payload.size())
+    throw RunError("stream frame: " + std::to_string(payload.size()) + " variables were given, a sample has " +
+                   std::to_string(map_->payload.size()));
+  write_header(header, [&](Checksum& sum, std::size_t v) {
+    sum.add_copy(bytes_.data() + map_->payload[v], payload[v], layout_->variable_bytes());
+  });
+}
+
 void FrameImage::seal(const FrameHeader& header) {
-  HeaderWords words = to_words(header);
-  Checksum sum;
-  sum.add(words.data(), 8 * kChecksum);
-  for (const std::size_t at : map_->payload) sum.add(bytes_.data() + at, layout_->variable_bytes());
-  words[kChecksum] = sum.value();
-  for (std::size_t k = 0; k < words.size(); ++k) std::memcpy(bytes_.data() + map_->header[k], &words[k], 8);
+  write_header(header, [&](Checksum& sum, std::size_t v) {
+    sum.add(bytes_.data() + map_->payload[v], layout_->variable_bytes());
+  });
 }
 
 std::vector<float*> FrameImage::payload() {
@@ -315,8 +325,7 @@ FrameVerdict FrameReader::check(std::span<const std::byte> image, std::optional<
     good += length;
   }
 
-  HeaderWords words;
-  for (std::size_t k = 0; k < words.size(); ++k) std::memcpy(&words[k], image.data() + map_.header[k], 8);
+  const HeaderWords words = words_in(image, map_);
   Checksum sum;
   sum.add(words.data(), 8 * kChecksum);
   std::optional<std::size_t> wild;  // variable
@@ -341,9 +350,7 @@ FrameVerdict FrameReader::check(std::span<const std::byte> image, std::optional<
 }
 
 FrameHeader FrameReader::header(std::span<const std::byte> image) const {
-  HeaderWords words;
-  for (std::size_t k = 0; k < words.size(); ++k) std::memcpy(&words[k], image.data() + map_.header[k], 8);
-  return from_words(words);
+  return from_words(words_in(image, map_));
 }
 
 const std::byte* FrameReader::payload(std::span<const std::byte> image, std::size_t v) const {

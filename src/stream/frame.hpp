@@ -115,6 +115,9 @@ class FrameImage {
   std::vector<float*> payload();
 
  private:
+  template <class Add>
+  void write_header(const FrameHeader& header, const Add& add);
+
   std::shared_ptr<const FrameLayout> layout_;
   std::shared_ptr<const FrameMap> map_;
   std::vector<std::byte> owned_;  // empty after move_to()

@@ -116,7 +116,7 @@ class Bench {
             line[kind + "_h"] = e.depth;
             line[kind + "_wind"] = e.wind;
           }
-          if (deck == &deck_) line["fallback_fraction"] = correction.fallback_fraction();
+          if (deck == &deck_) line["fallback_fraction"] = correction.fallback().fraction();
         }
         std::cout << line.dump() << std::endl;
         out["forecasts"].push_back(line);

@@ -39,39 +39,37 @@ void end_by_kill(FaultPlan& plan) {
   plan.named = "exited on signal 9";
 }
 
-void hit_learner(FaultPlan& plan, const Draw& draw, const std::string& what, Random& random) {
+/// What is done to a process of either role alike, at a place that it passes.
+void hit_process(FaultPlan& plan, int rank, const char* place, std::uint64_t number, const std::string& what,
+                 Random& random) {
   if (what == "killed") {
-    plan.orders = order(draw.learner, "train-step", draw.train_step, "kill");
+    plan.orders = order(rank, place, number, "kill");
     end_by_kill(plan);
   } else if (what == "stopped") {
-    plan.orders = order(draw.learner, "train-step", draw.train_step, "stop");
+    plan.orders = order(rank, place, number, "stop");
     plan.deadline = kShortDeadline;
-    plan.named = "the learner is lost, the run goes on with ";
-  } else if (what == "fails") {
-    plan.orders = order(draw.learner, "learner", draw.train_step, "fail");
-    plan.named = fmt::format("the learner is lost, .*learner rank {} gave up: a fault that was ordered", draw.learner);
   } else {
-    plan.orders =
-        order(draw.learner, "train-step", draw.train_step, fmt::format("delay:{:.2f}", uniform(random, 0.2, 4)));
+    plan.orders = order(rank, place, number, fmt::format("delay:{:.2f}", uniform(random, 0.2, 4)));
     plan.same_bits = true;
   }
 }
 
-void hit_solver(FaultPlan& plan, const Draw& draw, const std::string& what, Random& random) {
-  if (what == "killed") {
-    plan.orders = order(draw.solver, "lesson-sample", draw.sample, "kill");
-    end_by_kill(plan);
-  } else if (what == "stopped") {
-    plan.orders = order(draw.solver, "lesson-sample", draw.sample, "stop");
-    plan.deadline = kShortDeadline;
-    plan.codes = {3};
-    plan.goes_on = plan.same_bits = true;
-    plan.named = fmt::format("rank {} does not answer", draw.solver);
-  } else {
-    plan.orders =
-        order(draw.solver, "lesson-sample", draw.sample, fmt::format("delay:{:.2f}", uniform(random, 0.2, 4)));
-    plan.same_bits = true;
+void hit_learner(FaultPlan& plan, const Draw& draw, const std::string& what, Random& random) {
+  if (what == "fails") {
+    plan.orders = order(draw.learner, "learner", draw.train_step, "fail");
+    plan.named = fmt::format("the learner is lost, .*learner rank {} gave up: a fault that was ordered", draw.learner);
+    return;
   }
+  hit_process(plan, draw.learner, "train-step", draw.train_step, what, random);
+  if (what == "stopped") plan.named = "the learner is lost, the run goes on with ";
+}
+
+void hit_solver(FaultPlan& plan, const Draw& draw, const std::string& what, Random& random) {
+  hit_process(plan, draw.solver, "lesson-sample", draw.sample, what, random);
+  if (what != "stopped") return;
+  plan.codes = {3};
+  plan.goes_on = plan.same_bits = true;
+  plan.named = fmt::format("rank {} does not answer", draw.solver);
 }
 
 /// NaN and infinity: where they arise they are named, and they get no further.

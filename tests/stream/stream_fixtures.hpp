@@ -1,12 +1,16 @@
 /// Samples whose every number tells where it belongs, and folders that go away.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <mpi.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
+#include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "kernels/sample.hpp"
@@ -105,6 +109,18 @@ inline StreamOptions options_of(WhenFull policy, int queue = 3, bool share_memor
   options.deadline_seconds = 60;
   options.run_id = "test";
   return options;
+}
+
+/// Takes samples until the stream ends, after a sleep each, and checks every one. Returns their numbers.
+inline std::vector<std::int64_t> take_all(StreamConsumer& consumer, const Tiling& g, std::chrono::milliseconds slow = {}) {
+  std::vector<std::int64_t> taken;
+  while (true) {
+    std::this_thread::sleep_for(slow);
+    const std::optional<Sample> sample = consumer.wait();
+    if (!sample) return taken;
+    EXPECT_TRUE(same(*sample, whole_sample(g, sample->info.number))) << sample->info.number;
+    taken.push_back(sample->info.number);
+  }
 }
 
 /// A folder that all ranks share; removed, with what lies in it, by rank 0 after all have left.

@@ -85,11 +85,8 @@ TEST(ParallelDevicePayload, SamplesArriveWholeHoweverLate) {
           EXPECT_EQ(producer.finish().delivered, samples);
         } else {
           StreamConsumer consumer(MPI_COMM_WORLD, roles, g, options);
-          std::vector<std::int64_t> taken, due;
-          while (const auto sample = consumer.wait()) {
-            EXPECT_TRUE(test::same(*sample, test::whole_sample(g, sample->info.number))) << sample->info.number;
-            taken.push_back(sample->info.number);
-          }
+          const std::vector<std::int64_t> taken = test::take_all(consumer, g);
+          std::vector<std::int64_t> due;
           const int learner = index_in(roles.learners, world_rank());
           for (int s = learner; s < samples; s += static_cast<int>(roles.learners.size())) due.push_back(s);
           EXPECT_EQ(taken, due);
@@ -115,11 +112,7 @@ TEST(ParallelDevicePayload, PoliciesKeepTheRightSamples) {
       } else {
         StreamConsumer consumer(MPI_COMM_WORLD, roles, g, options);
         MPI_Barrier(MPI_COMM_WORLD);
-        std::vector<std::int64_t> taken;
-        while (const auto sample = consumer.wait()) {
-          EXPECT_TRUE(test::same(*sample, test::whole_sample(g, sample->info.number))) << sample->info.number;
-          taken.push_back(sample->info.number);
-        }
+        const std::vector<std::int64_t> taken = test::take_all(consumer, g);
         consumer.finish();
         EXPECT_EQ(taken, policy == WhenFull::drop_oldest ? (std::vector<std::int64_t>{0, 1, 8, 9})
                                                          : (std::vector<std::int64_t>{0, 1, 2, 3}));

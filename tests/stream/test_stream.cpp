@@ -56,13 +56,7 @@ StreamResult run_stream(const StreamRoles& roles, const StreamOptions& options, 
   } else {
     StreamConsumer consumer(MPI_COMM_WORLD, roles, g, options);
     const std::size_t memory = consumer.buffer_bytes();
-    while (true) {
-      std::this_thread::sleep_for(slow);
-      const std::optional<Sample> sample = consumer.wait();
-      if (!sample) break;
-      EXPECT_TRUE(test::same(*sample, test::whole_sample(g, sample->info.number))) << sample->info.number;
-      out.taken.push_back(sample->info.number);
-    }
+    out.taken = test::take_all(consumer, g, slow);
     EXPECT_TRUE(consumer.finished());
     EXPECT_EQ(consumer.buffer_bytes(), memory);
     out.rejection = consumer.last_rejection();
