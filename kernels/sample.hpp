@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "kernels/sample_values.hpp"
+
 namespace tramontane {
 
 /// A named quantity with its unit, in the order in which samples hold it.
@@ -52,7 +54,7 @@ struct SampleInfo {
 struct Sample {
   SampleInfo info;
   int n = 0;
-  std::vector<float> input, target;
+  SampleValues input, target;
 };
 
 }  // namespace tramontane

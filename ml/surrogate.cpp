@@ -91,7 +91,7 @@ void Surrogate::scale_outputs() {
   output_scale_.copy_from_host(scale.data(), scale.size());
 }
 
-std::vector<float> Surrogate::evaluate(const std::vector<float>& inputs, const std::vector<float>& statics) {
+std::vector<float> Surrogate::evaluate(std::span<const float> inputs, std::span<const float> statics) {
   const Normaliser& scale = model_.normaliser;
   const std::size_t input_count = model_.inputs.size(), static_count = model_.statics.size();
   if (inputs.size() != input_count * cells_ || statics.size() != static_count * cells_)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,7 +32,7 @@ class Surrogate {
   /// model's bound and, with a guard, multiplied by its weights. Removing the global mean of h_tendency is the caller's:
   /// it needs the cells' areas. A state that is not finite comes out as such, with a guard as zero. Collective; throws
   /// RunError if a peer does not answer in time, InputError if a size is wrong.
-  std::vector<float> evaluate(const std::vector<float>& inputs, const std::vector<float>& statics);
+  std::vector<float> evaluate(std::span<const float> inputs, std::span<const float> statics);
 
   /// Takes over newer weights, normaliser and bounds of the same network. Throws InputError if it is another network.
   void update(const Model& model);

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <filesystem>
+#include <span>
 
 #include "kernels/errors.hpp"
 #include "src/archive/archive_format.hpp"
@@ -200,7 +201,7 @@ void ArchiveReader::read(std::int64_t k, Sample& sample) const {
     fail(fmt::format("sample {} cannot be read ({}); write it again or give another file", k, error.what()));
   }
   check_tiles(k, sample);
-  auto check_finite = [&](const std::vector<float>& values, const std::vector<Variable>& names) {
+  auto check_finite = [&](std::span<const float> values, const std::vector<Variable>& names) {
     const auto bad = std::ranges::find_if(values, [](float x) { return !std::isfinite(x); });
     if (bad != values.end())
       fail(fmt::format("sample {} holds a number that is not finite in {}; leave this file out", k,

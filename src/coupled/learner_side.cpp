@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "kernels/communicator.hpp"
 #include "kernels/fault_injection.hpp"
 #include "kernels/wait_scope.hpp"
 #include "src/coupled/candidate_maker.hpp"
@@ -23,12 +24,25 @@ namespace tramontane {
 
 namespace {
 
+/// Samples that may stay where a solver rank writes them: all that a learner rank has room for, but for those that a
+/// continued run brings along.
+int samples_to_keep(const Deck& deck, MPI_Comm learners, const LearnerPast* past) {
+  const std::size_t planned =
+      ReservoirBatches::planned_samples(deck, total_samples(deck, false), total_samples(deck, true), size_of(learners));
+  std::size_t brought = 0;
+  if (past) {
+    const ReservoirState& stored = past->batches.reservoir;
+    brought = stored.training.size() + stored.validation.size() + past->batches.waiting.size();
+  }
+  return static_cast<int>(planned - std::min(planned, brought));
+}
+
 /// Trains on what the consumer takes in; null: the stream had come to its end before the run was continued.
 /// `close_stream` ends the consumer's side, once.
 LearnerSummary learn_from_stream(const CommandContext& context, MPI_Comm learners, ModelHandover& handover,
                                  StreamConsumer* consumer, const std::function<void()>& close_stream,
-                                 MetricsWriter* metrics, LearnerSnapshots* snapshots,
-                                 std::unique_ptr<LearnerPast> past, double& idle_seconds) {
+                                 MetricsWriter* metrics, LearnerSnapshots* snapshots, std::unique_ptr<LearnerPast> past,
+                                 double& idle_seconds) {
   const Deck& deck = context.deck;
   std::function<bool()> is_ordered;
   if (snapshots) is_ordered = [&] { return snapshots->is_ordered(); };
@@ -70,7 +84,8 @@ LearnerSummary learn_from_stream(const CommandContext& context, MPI_Comm learner
     };
   }
   if (first)
-    spdlog::info("a learner rank holds {} for samples and {} of receive buffers", bytes_text(batches.pool_bytes()),
+    spdlog::info("a learner rank holds {} for samples{} and {} of receive buffers", bytes_text(batches.pool_bytes()),
+                 consumer && consumer->keeps_samples() ? ", which stay where the solver rank writes them," : "",
                  bytes_text(consumer ? consumer->buffer_bytes() : 0));
   LearningOutcome outcome = learn(deck, plan, batches, learners, metrics, hooks);
   idle();
@@ -78,7 +93,8 @@ LearnerSummary learn_from_stream(const CommandContext& context, MPI_Comm learner
   add_reservoir_figures(summary, batches);
   summary.receive_bytes = static_cast<std::int64_t>(consumer ? consumer->buffer_bytes() : 0);
   if (snapshots && snapshots->is_stopped()) return summary;
-  // Training is over; while the weights are on their way, and until the solver ranks have done, snapshots may be asked for.
+  // Training is over; while the weights are on their way, and until the solver ranks have done, snapshots may be asked
+  // for.
   const auto serve = [&] {
     return !(snapshots && snapshots->is_ordered() &&
              snapshots->serve(batches, maker, outcome.last_state, idle_seconds));
@@ -104,9 +120,11 @@ LearnerSummary learner_side(const CommandContext& context, MPI_Comm learners, Mo
   const Deck& deck = context.deck;
   const Tiling tiling(deck.surrogate.coarse_n, deck.grid.tiles_per_edge, context.ranks.solvers);
   std::unique_ptr<StreamConsumer> consumer;
-  if (!continued || !continued->lessons_done)
-    consumer = std::make_unique<StreamConsumer>(context.world, stream_roles(context.ranks), tiling,
-                                                stream_options(deck, continued));
+  if (!continued || !continued->lessons_done) {
+    StreamOptions options = stream_options(deck, continued);
+    options.keep = samples_to_keep(deck, learners, past.get());
+    consumer = std::make_unique<StreamConsumer>(context.world, stream_roles(context.ranks), tiling, options);
+  }
   bool is_closed = !consumer;
   const auto close_stream = [&] {
     if (!std::exchange(is_closed, true)) consumer->finish();

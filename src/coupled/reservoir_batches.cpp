@@ -44,22 +44,27 @@ ReservoirBatches::ReservoirBatches(const Deck& deck, SampleSource& source, std::
       rank_(rank_in(learners)),
       learner_count_(size_of(learners)),
       local_batch_(static_cast<std::size_t>(deck.learner.batch / learner_count_)),
-      reservoir_options_(reservoir_options()),
+      reservoir_options_(with_seed_of(reservoir_options(deck, training, validation, learner_count_), rank_)),
       reservoir_(reservoir_options_),
-      waiting_capacity_(static_cast<std::size_t>(std::min<std::int64_t>(deck.learner.reservoir, share()))),
-      pool_size_(pool_size()),
+      share_(share(training, validation, learner_count_)),
+      waiting_capacity_(static_cast<std::size_t>(std::min<std::int64_t>(deck.learner.reservoir, share_))),
+      pool_size_(planned_samples(deck, training, validation, learner_count_)),
       statistics_(cell_positions(panel_cells(area_))) {
   take_memory();
 }
 
 /// Samples of the whole run that can come to this learner: every learner_count_-th.
-std::int64_t ReservoirBatches::share() const {
-  return std::max<std::int64_t>(1, (training_ + validation_ + learner_count_ - 1) / learner_count_);
+std::int64_t ReservoirBatches::share(std::int64_t training, std::int64_t validation, int learners) {
+  return std::max<std::int64_t>(1, (training + validation + learners - 1) / learners);
 }
 
-std::size_t ReservoirBatches::pool_size() const {
-  const std::size_t places = reservoir_options_.capacity + reservoir_options_.validation_capacity + waiting_capacity_;
-  return std::min(places, static_cast<std::size_t>(share())) + 1;  // and the one at hand
+std::size_t ReservoirBatches::planned_samples(const Deck& deck, std::int64_t training, std::int64_t validation,
+                                              int learners) {
+  const ReservoirOptions options = reservoir_options(deck, training, validation, learners);
+  const std::int64_t all = share(training, validation, learners);
+  const auto waiting = static_cast<std::size_t>(std::min<std::int64_t>(deck.learner.reservoir, all));
+  const std::size_t places = options.capacity + options.validation_capacity + waiting;
+  return std::min(places, static_cast<std::size_t>(all)) + 1;
 }
 
 std::size_t ReservoirBatches::sample_bytes() const {
@@ -71,7 +76,7 @@ void ReservoirBatches::take_memory() {
   free_.reserve(pool_size_);
   enlarge(pool_size_);
   moments_.reserve(pool_size_);
-  deliveries_.reserve(static_cast<std::size_t>(share()));
+  deliveries_.reserve(static_cast<std::size_t>(share_));
 }
 
 /// Until there are so many free ones.
@@ -79,6 +84,7 @@ void ReservoirBatches::enlarge(std::size_t samples) {
   try {
     while (free_.size() < samples) {
       free_.push_back(std::make_unique<Sample>());
+      if (source_.lend(*free_.back())) continue;
       free_.back()->input.resize(area_.size() * sample_inputs().size());
       free_.back()->target.resize(area_.size() * sample_targets().size());
     }
@@ -88,14 +94,22 @@ void ReservoirBatches::enlarge(std::size_t samples) {
   }
 }
 
-ReservoirOptions ReservoirBatches::reservoir_options() const {
+/// Of the first learner rank; the others differ in the seed.
+ReservoirOptions ReservoirBatches::reservoir_options(const Deck& deck, std::int64_t training, std::int64_t validation,
+                                                     int learners) {
+  const std::int64_t all = share(training, validation, learners);
   ReservoirOptions options;
-  options.watermark = static_cast<std::size_t>(std::max(1, deck_.learner.watermark / learner_count_));
+  options.watermark = static_cast<std::size_t>(std::max(1, deck.learner.watermark / learners));
   // Room for more samples than can come would stay empty.
-  options.capacity = std::max(options.watermark, static_cast<std::size_t>(std::min<std::int64_t>(
-                                                     deck_.learner.reservoir, share())));
-  options.validation_capacity = static_cast<std::size_t>(std::clamp<std::int64_t>(validation_, 1, share()));
-  options.seed = static_cast<std::uint64_t>(deck_.learner.seed) + static_cast<std::uint64_t>(rank_);
+  options.capacity =
+      std::max(options.watermark, static_cast<std::size_t>(std::min<std::int64_t>(deck.learner.reservoir, all)));
+  options.validation_capacity = static_cast<std::size_t>(std::clamp<std::int64_t>(validation, 1, all));
+  options.seed = static_cast<std::uint64_t>(deck.learner.seed);
+  return options;
+}
+
+ReservoirOptions ReservoirBatches::with_seed_of(ReservoirOptions options, int rank) {
+  options.seed += static_cast<std::uint64_t>(rank);
   return options;
 }
 
@@ -148,7 +162,7 @@ void ReservoirBatches::arrived() {
 bool ReservoirBatches::admit_front() {
   const std::int64_t number = waiting_.front()->info.number;
   next_number_ = number + 1;
-  const Sample* sample = waiting_.front().get();  // stays where it is if it is stored
+  const Sample* sample = waiting_.front().get();        // stays where it is if it is stored
   if (!reservoir_.add(waiting_.front())) return false;  // full of unseen samples: the next steps make room
   if (!sample->info.validation) statistics_.add(*sample);
   if (waiting_.front()) free_.push_back(std::move(waiting_.front()));
@@ -158,7 +172,8 @@ bool ReservoirBatches::admit_front() {
 }
 
 /// Waits until every learner has come here, and takes in samples meanwhile: a frame for this learner must not stand
-/// in the solver's queue before those that the others still wait for. The learners learn whether any of them breaks off.
+/// in the solver's queue before those that the others still wait for. The learners learn whether any of them breaks
+/// off.
 void ReservoirBatches::meet_other_learners() {
   interrupted_ = breaks_off();
   if (learner_count_ == 1) return;
@@ -176,8 +191,8 @@ void ReservoirBatches::meet_other_learners() {
     }
     if (!is_over_) take_in();
     if (MPI_Wtime() - began > deck_.stream.deadline)
-      throw RunError(fmt::format("learner {} waited {:g} s for the samples of the other learners", rank_,
-                                 deck_.stream.deadline));
+      throw RunError(
+          fmt::format("learner {} waited {:g} s for the samples of the other learners", rank_, deck_.stream.deadline));
     std::this_thread::sleep_for(std::chrono::microseconds(200));  // the others may share this core
   }
 }
@@ -210,17 +225,19 @@ void ReservoirBatches::admit_recorded() {
     const std::int64_t due = record_[recorded_].number;
     while (true) {
       if (waiting_.empty() && !wait_for_one())
-        throw RunError(fmt::format("the recorded training took sample {}, which is not there: give the archive of that "
-                                   "run",
-                                   due));
+        throw RunError(
+            fmt::format("the recorded training took sample {}, which is not there: give the archive of that "
+                        "run",
+                        due));
       if (waiting_.front()->info.number >= due) break;
       free_.push_back(std::move(waiting_.front()));
       waiting_.pop_front();
     }
     if (waiting_.front()->info.number != due || !admit_front())
-      throw RunError(fmt::format("the recorded training took sample {} before step {}, which cannot be repeated here: "
-                                 "give the archive and the settings of that run",
-                                 due, step_));
+      throw RunError(
+          fmt::format("the recorded training took sample {} before step {}, which cannot be repeated here: "
+                      "give the archive and the settings of that run",
+                      due, step_));
   }
 }
 

@@ -28,11 +28,12 @@ struct ReservoirBatchesState {
 };
 
 /// Training starts when learner.watermark samples are in; the normaliser is made from those. With learner.deterministic
-/// the number of a step alone decides which samples it may draw from, so that a trajectory of weights does not depend on
-/// when samples arrived; otherwise whatever has arrived is used.
+/// the number of a step alone decides which samples it may draw from, so that a trajectory of weights does not depend
+/// on when samples arrived; otherwise whatever has arrived is used.
 ///
 /// The memory for samples is taken at the start: reservoir, held-out samples and a waiting list as long as the
-/// reservoir, or all samples that are announced for this learner where these are fewer.
+/// reservoir, or all samples that are announced for this learner where these are fewer. It is the source's where that
+/// fills it without a copy (SampleSource::lend).
 class ReservoirBatches : public BatchSource {
  public:
   /// @param steps of the whole training
@@ -43,12 +44,12 @@ class ReservoirBatches : public BatchSource {
                    std::int64_t validation, std::vector<double> area, MPI_Comm learners, bool show_progress,
                    std::function<void()> source_ended = {});
 
-  /// Takes over the past of another training, which then goes on as that one would have; call it before prepare(), which
-  /// then fills up only what is lacking, as skip() skips nothing. The source goes on behind the last sample of the state. Throws RunError
-  /// when the state does not fit.
+  /// Takes over the past of another training, which then goes on as that one would have; call it before prepare(),
+  /// which then fills up only what is lacking, as skip() skips nothing. The source goes on behind the last sample of
+  /// the state. Throws RunError when the state does not fit.
   void restore(const ReservoirBatchesState& state);
-  /// Makes prepare(), skip(), batch() and finish() come back early when `breaks_off` says yes on any learner rank, until it no
-  /// longer does. It is asked often, also while the source is waited for.
+  /// Makes prepare(), skip(), batch() and finish() come back early when `breaks_off` says yes on any learner rank,
+  /// until it no longer does. It is asked often, also while the source is waited for.
   void set_break(std::function<bool()> breaks_off) { breaks_off_ = std::move(breaks_off); }
   /// Takes all that the source has at hand, whatever the waiting list's length: for a moment at which no sample may be
   /// on its way. At most stream.queue samples more than were planned are held then.
@@ -64,6 +65,9 @@ class ReservoirBatches : public BatchSource {
   /// The greatest drift against the normaliser so far, with its step; -1 samples before the first look.
   const DriftReport& greatest_drift() const { return greatest_drift_; }
 
+  /// Samples that one of so many learner ranks can hold: reservoir, held-out samples and waiting list, or all that can
+  /// come to it where these are fewer, and the one at hand.
+  static std::size_t planned_samples(const Deck& deck, std::int64_t training, std::int64_t validation, int learners);
   std::size_t sample_bytes() const;  ///< of the fields of one sample
   /// Bytes of all samples that this rank can hold, fixed at the start.
   std::size_t pool_bytes() const { return pool_size_ * sample_bytes(); }
@@ -83,10 +87,11 @@ class ReservoirBatches : public BatchSource {
   std::int64_t at_hand() const override { return static_cast<std::int64_t>(reservoir_.size()); }
 
  private:
-  ReservoirOptions reservoir_options() const;
+  static ReservoirOptions reservoir_options(const Deck& deck, std::int64_t training, std::int64_t validation,
+                                            int learners);
+  static ReservoirOptions with_seed_of(ReservoirOptions options, int rank);
+  static std::int64_t share(std::int64_t training, std::int64_t validation, int learners);
   std::int64_t admitted_at(std::int64_t step) const;
-  std::int64_t share() const;
-  std::size_t pool_size() const;
   void fill();
   void take_in();
   bool wait_for_one();
@@ -112,6 +117,7 @@ class ReservoirBatches : public BatchSource {
   std::size_t local_batch_;
   ReservoirOptions reservoir_options_;
   Reservoir reservoir_;
+  std::int64_t share_;  ///< samples of the whole run that can come to this learner
   std::size_t waiting_capacity_, pool_size_;
   std::vector<std::unique_ptr<Sample>> free_;  ///< memory of samples that are nowhere
   std::deque<std::unique_ptr<Sample>> waiting_;
@@ -125,7 +131,7 @@ class ReservoirBatches : public BatchSource {
   std::size_t recorded_ = 0;      ///< of them already in
   std::int64_t skipped_ = 0;      ///< steps that skip() has gone through
   bool replays_ = false;
-  ChannelMoments arrived_moments_;  ///< since the last look
+  ChannelMoments arrived_moments_;                             ///< since the last look
   std::unordered_map<const Sample*, ChannelMoments> moments_;  ///< of the training samples, by their fixed memory
   std::function<void(const DriftReport&)> drift_told_;
   DriftReport greatest_drift_;

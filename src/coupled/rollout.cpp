@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "physics/coarse_grain.hpp"
 #include "src/coupled/learning.hpp"
@@ -15,12 +16,8 @@ namespace {
 /// tenfold, and what is left would only take ever longer.
 constexpr long kMostSteps = 10;
 
-bool is_finite(const std::vector<float>& values) {
+bool is_finite(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
-}
-
-void append(std::vector<float>& to, const std::vector<double>& values) {
-  to.insert(to.end(), values.begin(), values.end());
 }
 
 }  // namespace
@@ -113,11 +110,11 @@ std::optional<Sample> Rollout::pair(const Sample& start, const Sample& truth, in
   out.info = start.info;
   out.n = start.n;
   for (const auto& variable : surrogate_inputs(simulation_->fields(), simulation_->solver().orography()))
-    out.input.insert(out.input.end(), variable.begin(), variable.end());
+    out.input.append(variable);
   if (!advance()) return std::nullopt;
   const CellFields lacking = tendency_between(simulation_->fields(), fields_of(truth), deck_.surrogate.interval);
-  append(out.target, lacking.depth);
-  for (const auto& component : lacking.velocity) append(out.target, component);
+  out.target.append(lacking.depth);
+  for (const auto& component : lacking.velocity) out.target.append(component);
   if (!is_finite(out.input) || !is_finite(out.target)) return std::nullopt;
   return out;
 }

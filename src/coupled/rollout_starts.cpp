@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <span>
 #include <tuple>
 
 #include "src/coupled/coarse_physics.hpp"
@@ -77,7 +78,7 @@ void require_long_trajectories(const Deck& deck, const ArchiveSet& archives, con
                   archives.archives().size() > 1 ? " and the others" : "", longest));
 }
 
-double root_mean_square(const std::vector<float>& values, const std::vector<float>& less, std::size_t first,
+double root_mean_square(std::span<const float> values, std::span<const float> less, std::size_t first,
                         std::size_t end) {
   double sum = 0;
   for (std::size_t k = first; k < end; ++k) {

@@ -10,6 +10,8 @@ namespace tramontane {
 class SampleSource {
  public:
   virtual ~SampleSource() = default;
+  /// Gives a sample memory that the source fills without a copy; false when it has none (left).
+  virtual bool lend(Sample&) { return false; }
   /// Puts the next sample into `into`, whose memory is used again, if one is at hand. Never waits.
   virtual bool poll(Sample& into) = 0;
   /// The same, waiting for it; false at the end, or when the source was made to break off. Throws RunError past the
@@ -27,6 +29,7 @@ class StreamSource : public SampleSource {
   /// @param breaks_off asked during waits: when it says yes they end
   explicit StreamSource(StreamConsumer& consumer, std::function<bool()> breaks_off = {})
       : consumer_(consumer), breaks_off_(std::move(breaks_off)) {}
+  bool lend(Sample& sample) override { return consumer_.lend(sample); }
   bool poll(Sample& into) override { return consumer_.poll(into); }
   bool wait(Sample& into) override { return consumer_.wait(into, {}, breaks_off_); }
   bool ended() const override { return consumer_.finished(); }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <span>
 
 #include "kernels/checksum.hpp"
 #include "src/hdf5_handles.hpp"
@@ -50,25 +51,6 @@ const Variable& variable(std::size_t v) {
   return v < inputs ? sample_inputs()[v] : sample_targets()[v - inputs];
 }
 
-/// Whether `count` floats (of any alignment) are neither NaN nor infinite: an exponent of ones says that one is.
-bool all_finite(const std::byte* bytes, std::size_t count) {
-  constexpr std::uint32_t kExponent = 0x7f800000;
-  std::uint32_t bad = 0;
-  for (std::size_t k = 0; k < count; ++k) {
-    std::uint32_t word;
-    std::memcpy(&word, bytes + k * sizeof word, sizeof word);
-    bad |= (word & kExponent) == kExponent ? 1u : 0u;
-  }
-  return bad == 0;
-}
-
-constexpr std::size_t kLine = 64;  // bytes of a cache line
-
-/// Memory that will be read soon; it need not be there.
-void ask_for(const std::byte* bytes, std::size_t count) {
-  for (std::size_t k = 0; k < count; k += kLine) __builtin_prefetch(bytes + k);
-}
-
 /// What the fixed root attributes hold; the scouting images hold patterns in their place.
 struct Constants {
   std::string run_id;
@@ -78,6 +60,9 @@ Constants constants_of(const FrameLayout& layout) {
   return {layout.run_id, static_cast<std::uint64_t>(layout.rank), static_cast<std::uint64_t>(layout.tiling.n),
           static_cast<std::uint64_t>(layout.tiling.tiles_per_edge)};
 }
+
+/// Room for all metadata of a frame; more would cost bytes, less would put some of it between the datasets.
+constexpr hsize_t kMetadata = 12 << 10;
 
 struct BuiltFrame {
   std::vector<std::byte> bytes;
@@ -94,6 +79,8 @@ BuiltFrame build(const FrameLayout& layout, const Constants& constants, const He
   // Payload on cache lines, each dataset on its own and not in a shared block.
   hdf5::check(H5Pset_alignment(access, 1, 64), "cannot set HDF5's alignment");
   hdf5::check(H5Pset_small_data_block_size(access, 0), "cannot set HDF5's block size");
+  // All metadata in one block, so that nothing comes between the datasets.
+  hdf5::check(H5Pset_meta_block_size(access, kMetadata), "cannot set HDF5's block size");
   Handle file = hdf5::create_file("frame", access);
 
   hdf5::write_attribute(file, "Conventions", std::string("CF-1.10"));
@@ -140,19 +127,23 @@ BuiltFrame build(const FrameLayout& layout, const Constants& constants, const He
 
   const Handle space = hdf5::dataspace(shape);
   const Handle input = hdf5::create_group(file, "input"), target = hdf5::create_group(file, "target");
+  std::vector<Handle> variables;
   for (std::size_t v = 0; v < FrameLayout::variable_count(); ++v) {
     const Variable& what = variable(v);
-    const Handle data =
+    Handle data =
         hdf5::create_dataset(v < sample_inputs().size() ? input : target, what.name, H5T_NATIVE_FLOAT, space, creation);
     hdf5::write_attribute(data, "units", what.units);
     hdf5::write_attribute(data, "long_name", what.long_name);
-    for (unsigned axis = 0; axis < 3; ++axis) hdf5::attach_scale(data, scales[axis], axis);
     if (!payload.empty()) hdf5::write(data, payload[v]);
     const haddr_t offset = H5Dget_offset(data);
     if (offset == HADDR_UNDEF || offset % alignof(float) != 0)
       throw RunError("stream frame: HDF5 gave no place to " + what.name);
     out.payload.push_back(offset);
+    variables.push_back(std::move(data));
   }
+  // Not before all datasets have their place: what says which scale belongs to which lies between them otherwise.
+  for (const Handle& data : variables)
+    for (unsigned axis = 0; axis < 3; ++axis) hdf5::attach_scale(data, scales[axis], axis);
   out.bytes = hdf5::file_image(file);
   return out;
 }
@@ -226,8 +217,8 @@ std::vector<std::byte> build_frame_by_library(const FrameLayout& layout, const F
                                               std::span<const float* const> payload) {
   HeaderWords words = to_words(header);
   Checksum sum;
-  sum.add(words.data(), 8 * kChecksum);
   for (const float* data : payload) sum.add(data, layout.variable_bytes());
+  sum.add(words.data(), 8 * kChecksum);
   words[kChecksum] = sum.value();
   return build(layout, constants_of(layout), words, payload).bytes;
 }
@@ -242,6 +233,11 @@ FrameImage::FrameImage(const FrameLayout& layout) : layout_(std::make_shared<con
 FrameImage::FrameImage(const FrameImage& other)
     : layout_(other.layout_), map_(other.map_), owned_(other.bytes_.begin(), other.bytes_.end()), bytes_(owned_) {}
 
+FrameImage::FrameImage(const FrameImage& other, std::byte* memory)
+    : layout_(other.layout_), map_(other.map_), bytes_(memory, other.bytes_.size()) {
+  std::ranges::copy(other.bytes_, memory);
+}
+
 FrameImage& FrameImage::operator=(const FrameImage& other) {
   if (this == &other) return *this;
   if (bytes_.size() != other.bytes_.size()) throw RunError("stream frame: an image of another layout was assigned");
@@ -249,19 +245,13 @@ FrameImage& FrameImage::operator=(const FrameImage& other) {
   return *this;
 }
 
-void FrameImage::move_to(std::byte* memory) {
-  std::ranges::copy(bytes_, memory);
-  bytes_ = {memory, bytes_.size()};
-  owned_ = {};
-}
-
 /// `add(sum, v)` gives variable v to the checksum.
 template <class Add>
 void FrameImage::write_header(const FrameHeader& header, const Add& add) {
   HeaderWords words = to_words(header);
   Checksum sum;
-  sum.add(words.data(), 8 * kChecksum);
   for (std::size_t v = 0; v < map_->payload.size(); ++v) add(sum, v);
+  sum.add(words.data(), 8 * kChecksum);
   words[kChecksum] = sum.value();
   for (std::size_t k = 0; k < words.size(); ++k) std::memcpy(bytes_.data() + map_->header[k], &words[k], 8);
 }
@@ -327,16 +317,13 @@ FrameVerdict FrameReader::check(std::span<const std::byte> image, std::optional<
 
   const HeaderWords words = words_in(image, map_);
   Checksum sum;
-  sum.add(words.data(), 8 * kChecksum);
   std::optional<std::size_t> wild;  // variable
-  for (std::size_t v = 0; v < map_.payload.size(); ++v)
-    for_each_block(v, [&](const Block& block) {
-      const std::byte* from = image.data() + block.at;
-      ask_for(from + 4 * block.bytes, block.bytes);
-      sum.add(from, block.bytes);
-      if (!wild && !all_finite(from, block.bytes / sizeof(float))) wild = v;
-      if (into != nullptr) copy(from, block, *into);  // while it is in the first cache
-    });
+  for (std::size_t v = 0; v < map_.payload.size(); ++v) {
+    const bool finite = into == nullptr ? sum.add_finite(image.data() + map_.payload[v], layout_.variable_bytes())
+                                        : take(image.data() + map_.payload[v], v, *into, sum);
+    if (!finite && !wild) wild = v;
+  }
+  sum.add(words.data(), 8 * kChecksum);
   if (sum.value() != words[kChecksum]) return verdict(FrameFault::checksum, "its numbers do not match its checksum");
   if (wild)
     return verdict(FrameFault::values, "sample " + std::to_string(from_words(words).info.number) +
@@ -353,49 +340,71 @@ FrameHeader FrameReader::header(std::span<const std::byte> image) const {
   return from_words(words_in(image, map_));
 }
 
-const std::byte* FrameReader::payload(std::span<const std::byte> image, std::size_t v) const {
-  return image.data() + map_.payload[v];
+bool FrameReader::lies_as_sample() const {
+  const Tiling& g = layout_.tiling;
+  if (g.tiles_per_edge != 1 || g.ranks != 1) return false;
+  for (std::size_t v = 1; v < map_.payload.size(); ++v)
+    if (v != sample_inputs().size() && map_.payload[v] - map_.payload[v - 1] != layout_.variable_bytes()) return false;
+  return true;
+}
+
+std::span<const float> FrameReader::inputs(const std::byte* image) const {
+  return {reinterpret_cast<const float*>(image + map_.payload.front()),
+          sample_inputs().size() * layout_.variable_cells()};
+}
+
+std::span<const float> FrameReader::targets(const std::byte* image) const {
+  return {reinterpret_cast<const float*>(image + map_.payload[sample_inputs().size()]),
+          sample_targets().size() * layout_.variable_cells()};
 }
 
 void FrameReader::scatter(std::span<const std::byte> image, Sample& sample) const {
   for (std::size_t v = 0; v < map_.payload.size(); ++v)
-    for_each_block(v, [&](const Block& block) { copy(image.data() + block.at, block, sample); });
+    for_each_run(v, sample, [&](const Run& run) { copy(image.data() + map_.payload[v] + run.at, run); });
 }
 
-/// Calls `work` for whole rows of one tile at a time. Memory is far away from a frame that another core has written: short
-/// blocks, with what comes next asked for in time, let reading, hashing and writing overlap (2 KiB: 18 GB/s at C384 where
-/// 16 KiB without give 11).
-template <class Work>
-void FrameReader::for_each_block(std::size_t v, const Work& work) const {
-  constexpr std::size_t kBlock = 2 << 10;
-  const Tiling& g = layout_.tiling;
-  const int rows = g.tile_cells(), first = g.first_tile(layout_.rank);
-  const std::size_t row_bytes = static_cast<std::size_t>(rows) * sizeof(float);
-  const int step = static_cast<int>(std::clamp<std::size_t>(kBlock / row_bytes, 1, static_cast<std::size_t>(rows)));
-  std::size_t at = map_.payload[v];
-  for (int tile = first; tile < first + layout_.tiles(); ++tile)
-    for (int j = 0; j < rows; j += step) {
-      const Block block{v, at, static_cast<std::size_t>(std::min(step, rows - j)) * row_bytes, tile, j};
-      work(block);
-      at += block.bytes;
+/// Copies a variable into a sample and adds it to the sum; whether all its numbers are finite.
+bool FrameReader::take(const std::byte* from, std::size_t v, Sample& sample, Checksum& sum) const {
+  bool finite = true;
+  for_each_run(v, sample, [&](const Run& run) {
+    if (run.rows == 1) {
+      finite = sum.add_finite_copy(run.to, from + run.at, run.row_bytes) && finite;
+    } else {  // rows are too short to be added one by one
+      finite = sum.add_finite(from + run.at, run.rows * run.row_bytes) && finite;
+      copy(from + run.at, run);
     }
+  });
+  return finite;
 }
 
-void FrameReader::copy(const std::byte* from, const Block& block, Sample& sample) const {
+void FrameReader::copy(const std::byte* from, const Run& run) {
+  for (std::size_t row = 0; row < run.rows; ++row)
+    std::memcpy(run.to + row * run.stride, from + row * run.row_bytes, run.row_bytes);
+}
+
+/// Calls `work` with what lies in one piece in the frame: the variable, where tiles are panels and the sample's follow
+/// each other as well, or some rows of a tile, short enough for the first cache.
+template <class Work>
+void FrameReader::for_each_run(std::size_t v, Sample& sample, const Work& work) const {
+  constexpr std::size_t kNear = 2 << 10;  // bytes
   const Tiling& g = layout_.tiling;
-  const std::size_t inputs = sample_inputs().size(), rows = static_cast<std::size_t>(g.tile_cells());
-  float* field = block.variable < inputs ? sample.input.data() + block.variable * g.cell_count()
-                                         : sample.target.data() + (block.variable - inputs) * g.cell_count();
-  const TilePlace p = g.place(block.tile);
-  const int left = static_cast<int>(p.ti * rows);
-  // Rows of a tile that is a panel follow each other.
-  const std::size_t piece = g.tiles_per_edge == 1 ? block.bytes : rows * sizeof(float);
-  for (std::size_t done = 0; done < block.bytes; done += piece) {
-    const int top = static_cast<int>(p.tj * rows + block.row + done / (rows * sizeof(float)));
-    float* to = field + g.global_offset({p.panel, top, left});
-    const std::size_t ahead = 2 * block.bytes;
-    for (std::size_t k = 0; k < piece; k += kLine) __builtin_prefetch(reinterpret_cast<const char*>(to) + ahead + k, 1);
-    std::memcpy(to, from + done, piece);
+  const std::size_t inputs = sample_inputs().size();
+  float* field =
+      v < inputs ? sample.input.data() + v * g.cell_count() : sample.target.data() + (v - inputs) * g.cell_count();
+  const int rows = g.tile_cells(), first = g.first_tile(layout_.rank);
+  if (g.tiles_per_edge == 1)
+    return work(Run{field + g.global_offset({g.place(first).panel, 0, 0}), 0, 1, layout_.variable_bytes(), 0});
+  const std::size_t row_bytes = static_cast<std::size_t>(rows) * sizeof(float);
+  const int step = static_cast<int>(std::clamp<std::size_t>(kNear / row_bytes, 1, static_cast<std::size_t>(rows)));
+  std::size_t at = 0;
+  for (int tile = first; tile < first + layout_.tiles(); ++tile) {
+    const TilePlace p = g.place(tile);
+    for (int j = 0; j < rows; j += step) {
+      const auto count = static_cast<std::size_t>(std::min(step, rows - j));
+      work(Run{field + g.global_offset({p.panel, p.tj * rows + j, p.ti * rows}), at, count, row_bytes,
+               static_cast<std::size_t>(g.n)});
+      at += count * row_bytes;
+    }
   }
 }
 

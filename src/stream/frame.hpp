@@ -20,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/checksum.hpp"
 #include "kernels/sample.hpp"
 #include "kernels/tiling.hpp"
 
@@ -42,7 +43,7 @@ struct FrameLayout {
 struct FrameHeader {
   SampleInfo info;
   std::int64_t weights_version = 0;
-  std::uint64_t checksum = 0;  ///< XXH3 of the other header numbers and of the payload, in the order of FrameMap
+  std::uint64_t checksum = 0;  ///< XXH3 of the payload, in the order of FrameMap, and of the other header numbers
 };
 
 /// Half-open range of bytes in an image.
@@ -93,13 +94,13 @@ class FrameImage {
  public:
   /// Lets HDF5 build the image and finds the offsets. Throws RunError when an offset cannot be found for certain.
   explicit FrameImage(const FrameLayout& layout);
+  FrameImage() = default;  ///< of no bytes
   FrameImage(const FrameImage& other);
+  /// A copy in other memory of its size, which must outlive it.
+  FrameImage(const FrameImage& other, std::byte* memory);
   FrameImage(FrameImage&&) = default;
   /// Takes over the bytes of an image of the same layout, and stays where it is.
   FrameImage& operator=(const FrameImage& other);
-
-  /// Moves the bytes to other memory of their size, which must outlive the image; the image's own is given back.
-  void move_to(std::byte* memory);
 
   const FrameLayout& layout() const { return *layout_; }
   const FrameMap& map() const { return *map_; }
@@ -120,7 +121,7 @@ class FrameImage {
 
   std::shared_ptr<const FrameLayout> layout_;
   std::shared_ptr<const FrameMap> map_;
-  std::vector<std::byte> owned_;  // empty after move_to()
+  std::vector<std::byte> owned_;  // empty when the bytes lie elsewhere
   std::span<std::byte> bytes_;
 };
 
@@ -146,19 +147,26 @@ class FrameReader {
 
   /// The numbers of a frame that has passed check().
   FrameHeader header(std::span<const std::byte> image) const;
-  /// First byte of variable `v` of a frame that has passed check(): (owned tiles, T, T) floats.
-  const std::byte* payload(std::span<const std::byte> image, std::size_t v) const;
+  /// Whether a frame's inputs, and its targets, lie as in a Sample: the tiles are panels, one rank has all of them, and
+  /// there are no gaps.
+  bool lies_as_sample() const;
+  /// Inputs and targets of a frame that has passed check(), if it lies so.
+  std::span<const float> inputs(const std::byte* image) const;
+  std::span<const float> targets(const std::byte* image) const;
   /// Copies the frame's tiles into a sample whose n and vectors have been sized.
   void scatter(std::span<const std::byte> image, Sample& sample) const;
 
  private:
-  struct Block {
-    std::size_t variable, at, bytes;  ///< `at`: in the image
-    int tile, row;                    ///< of its first row
+  struct Run {
+    float* to;                    ///< in the sample
+    std::size_t at;               ///< in the variable of the frame, bytes
+    std::size_t rows, row_bytes;  ///< in the frame one after the other
+    std::size_t stride;           ///< of rows in the sample, floats
   };
   template <class Work>
-  void for_each_block(std::size_t variable, const Work& work) const;
-  void copy(const std::byte* from, const Block& block, Sample& sample) const;
+  void for_each_run(std::size_t v, Sample& sample, const Work& work) const;
+  bool take(const std::byte* from, std::size_t v, Sample& sample, Checksum& sum) const;
+  static void copy(const std::byte* from, const Run& run);
 
   FrameLayout layout_;
   FrameMap map_;

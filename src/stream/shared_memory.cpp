@@ -12,7 +12,27 @@
 
 namespace tramontane {
 
-std::unique_ptr<SharedMemory> SharedMemory::create(std::size_t bytes, std::string& why) {
+namespace {
+
+/// Not ftruncate alone: pages that are not there would be missed by a bus error in the middle of the run.
+int claim_pages(int file, std::size_t first, std::size_t bytes) {
+  int result = 0;
+  do result = bytes == 0 ? 0 : posix_fallocate(file, static_cast<off_t>(first), static_cast<off_t>(bytes));
+  while (result == EINTR);
+  return result;
+}
+
+}  // namespace
+
+bool SharedMemory::claim(const std::string& name, std::size_t first, std::size_t bytes) {
+  const int file = shm_open(name.c_str(), O_RDWR, 0);
+  if (file < 0) return false;
+  const int result = claim_pages(file, first, bytes);
+  close(file);
+  return result == 0;
+}
+
+std::unique_ptr<SharedMemory> SharedMemory::create(std::size_t bytes, std::size_t claimed, std::string& why) {
   const auto now = std::chrono::steady_clock::now().time_since_epoch().count();
   const std::string name = fmt::format("/tramontane-{}-{:x}", getpid(), now);
   const int file = shm_open(name.c_str(), O_CREAT | O_EXCL | O_RDWR, 0600);
@@ -20,13 +40,11 @@ std::unique_ptr<SharedMemory> SharedMemory::create(std::size_t bytes, std::strin
     why = std::strerror(errno);
     return nullptr;
   }
-  int result = 0;
-  // Not ftruncate: pages that are not there would be missed by a bus error in the middle of the run.
-  do result = posix_fallocate(file, 0, static_cast<off_t>(bytes));
-  while (result == EINTR);
+  int result = claim_pages(file, 0, claimed);
+  if (result == 0 && ftruncate(file, static_cast<off_t>(bytes)) != 0) result = errno;
   void* data = MAP_FAILED;
   if (result == 0) {
-    data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0);
+    data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (data == MAP_FAILED) result = errno;
   }
   close(file);
@@ -44,7 +62,7 @@ std::unique_ptr<const SharedMemory> SharedMemory::attach(const std::string& name
   struct stat info {};
   void* data = MAP_FAILED;
   if (fstat(file, &info) == 0 && static_cast<std::size_t>(info.st_size) == bytes)
-    data = mmap(nullptr, bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, file, 0);
+    data = mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file, 0);
   close(file);
   if (data == MAP_FAILED) return nullptr;
   return std::unique_ptr<const SharedMemory>(new SharedMemory(name, static_cast<std::byte*>(data), bytes, false));

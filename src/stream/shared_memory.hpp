@@ -7,15 +7,19 @@
 
 namespace tramontane {
 
-/// A mapped POSIX shared memory object. All its pages are there when it exists: neither side can fail for want of
-/// memory later. It lives until the last process that has mapped it is gone; its name should go (unlink) as soon as all
-/// who need it have attached, so that a killed job leaves nothing behind.
+/// A mapped POSIX shared memory object. Pages that have been claimed are there, and stay: neither side can fail for
+/// want of memory later. It lives until the last process that has mapped it is gone; its name should go (unlink) as
+/// soon as all who need it have attached, so that a killed job leaves nothing behind.
 class SharedMemory {
  public:
-  /// A new object of zeros; null, with the reason in `why`, when the machine has not got it.
-  static std::unique_ptr<SharedMemory> create(std::size_t bytes, std::string& why);
+  /// A new object of zeros, of which the first `claimed` bytes are claimed; null, with the reason in `why`, when the
+  /// machine has not got them.
+  static std::unique_ptr<SharedMemory> create(std::size_t bytes, std::size_t claimed, std::string& why);
   /// Another process's object, to be read only; null when there is none of that name and size here.
   static std::unique_ptr<const SharedMemory> attach(const std::string& name, std::size_t bytes);
+  /// Claims pages of an object that still has its name, near the caller: a page lies where it was first asked for.
+  /// False: the machine has not got them.
+  static bool claim(const std::string& name, std::size_t first, std::size_t bytes);
   SharedMemory(const SharedMemory&) = delete;
   SharedMemory& operator=(const SharedMemory&) = delete;
   ~SharedMemory();

@@ -5,7 +5,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <functional>
 #include <map>
+#include <numeric>
+#include <span>
+#include <utility>
 
 #include "kernels/errors.hpp"
 #include "kernels/wait_scope.hpp"
@@ -59,15 +63,59 @@ StreamConsumer::~StreamConsumer() {
 
 /// Looks for the queues of solver ranks on this machine; the others send messages.
 void StreamConsumer::attach_queues() {
+  // Only what comes whole from one solver rank can stay as it is: else a sample is put together from frames.
+  const bool can_keep = options_.share_memory && sources_.front()->reader.lies_as_sample();
+  const std::vector<std::int64_t> keep = link_.exchange_keep(can_keep ? options_.keep : 0);
   const std::vector<QueueOffer> offers = link_.exchange_offers({});
   std::vector<std::int64_t> attached;
   for (int s = 0; s < link_.solvers(); ++s) {
     const QueueOffer& offer = offers[static_cast<std::size_t>(s)];
+    std::int64_t how = kMessages;
     if (options_.share_memory && offer.name.front() != 0 && offer.bytes > 0)
       sources_[s]->queue = SharedMemory::attach(offer.name.data(), static_cast<std::size_t>(offer.bytes));
-    attached.push_back(sources_[s]->queue ? 1 : 0);
+    if (sources_[s]->queue) how = claim_spares(offer, keep) ? kReadsAndKeeps : kReads;
+    attached.push_back(how);
   }
   link_.exchange_attached(attached);
+}
+
+/// Claims the memory of the samples that this learner keeps, behind the queue and what the learners before it keep.
+bool StreamConsumer::claim_spares(const QueueOffer& offer, const std::vector<std::int64_t>& keep) {
+  const auto learner = static_cast<std::size_t>(link_.learner_index());
+  if (keep[learner] == 0 || offer.first_kept < 0) return false;
+  const std::size_t stride = slot_stride(sources_.front()->reader.frame_size());
+  const std::int64_t first =
+      std::accumulate(keep.begin(), keep.begin() + static_cast<std::ptrdiff_t>(learner), offer.first_kept);
+  if (!SharedMemory::claim(offer.name.data(), static_cast<std::size_t>(first) * stride,
+                           static_cast<std::size_t>(keep[learner]) * stride))
+    return false;
+  for (std::int64_t k = keep[learner] - 1; k >= 0; --k) spares_.push_back(first + k);
+  return keeps_ = true;
+}
+
+bool StreamConsumer::lend(Sample& sample) {
+  if (spares_.empty()) return false;
+  lend(sample, spares_.back());
+  spares_.pop_back();
+  return true;
+}
+
+void StreamConsumer::lend(Sample& sample, std::int64_t slot) const {
+  const Source& source = *sources_.front();
+  const std::byte* image =
+      source.queue->data() + static_cast<std::size_t>(slot) * slot_stride(source.reader.frame_size());
+  sample.n = tiling_.n;
+  sample.input.lend(source.reader.inputs(image), source.queue);
+  sample.target.lend(source.reader.targets(image), source.queue);
+}
+
+std::int64_t StreamConsumer::lent_slot(const Sample* sample) const {
+  const SharedMemory* queue = sources_.front()->queue.get();
+  if (sample == nullptr || queue == nullptr || !std::as_const(*sample).input.is_lent()) return -1;
+  const auto* first = reinterpret_cast<const std::byte*>(sample->input.data());
+  if (std::less<>()(first, queue->data()) || !std::less<>()(first, queue->data() + queue->size())) return -1;
+  return static_cast<std::int64_t>(static_cast<std::size_t>(first - queue->data()) /
+                                   slot_stride(sources_.front()->reader.frame_size()));
 }
 
 std::span<const std::byte> StreamConsumer::image_in(const Source& source, const Buffer& buffer) const {
@@ -84,6 +132,12 @@ std::span<const std::byte> StreamConsumer::image_in(const Source& source, const 
   std::atomic_thread_fence(std::memory_order_acquire);
   return {source.queue->data() + static_cast<std::size_t>(message.slot) * stride,
           static_cast<std::size_t>(message.bytes)};
+}
+
+std::int64_t StreamConsumer::slot_in(const Buffer& buffer) {
+  HandoverMessage message;
+  std::memcpy(&message, buffer.bytes.data(), sizeof message);
+  return message.slot;
 }
 
 int StreamConsumer::sharing_solvers() const {
@@ -172,19 +226,22 @@ bool StreamConsumer::next(Sample* into) {
     ++ledger_.produced;
     for (const auto& source : sources_)
       ledger_.bytes += static_cast<std::int64_t>(image_in(*source, current(*source)).size());
-    if (into != nullptr) {
+    // A sample that lies in the queue's memory is exchanged with the one that has come; another takes a copy.
+    const std::int64_t given = lent_slot(into);
+    if (into != nullptr && given < 0) {
       into->n = tiling_.n;
       into->input.resize(sample_inputs().size() * tiling_.cell_count());
       into->target.resize(sample_targets().size() * tiling_.cell_count());
     }
     FrameHeader header;
-    const FrameVerdict verdict = judge(header, into);
+    const FrameVerdict verdict = judge(header, given < 0 ? into : nullptr);
+    std::int64_t returned = -1;
     const std::int64_t number = header.info.number;
     Outcome outcome = Outcome::rejected;
     if (!verdict.good()) {
       ++ledger_.rejected;
-      last_rejection_ = fmt::format("{}: {} ({})", number < 0 ? "a sample" : fmt::format("sample {}", number), verdict.reason,
-                                    name(verdict.fault));
+      last_rejection_ = fmt::format("{}: {} ({})", number < 0 ? "a sample" : fmt::format("sample {}", number),
+                                    verdict.reason, name(verdict.fault));
       if (options_.on_rejection) options_.on_rejection(last_rejection_);
     } else {
       last_sample_ = number;
@@ -195,12 +252,16 @@ bool StreamConsumer::next(Sample* into) {
       } else {
         outcome = Outcome::delivered;
         ++ledger_.delivered;
+        if (given >= 0) {
+          lend(*into, slot_in(current(*sources_.front())));
+          returned = given;
+        }
         into->info = header.info;
       }
     }
     for (int s = 0; s < link_.solvers(); ++s) post(s, current(*sources_[s]));
     ++taken_;
-    acknowledge(number, outcome);
+    acknowledge(number, outcome, returned);
     if (outcome == Outcome::delivered) return true;
   }
   return false;
@@ -226,11 +287,11 @@ void StreamConsumer::take_ends() {
   finished_ = taken_ == sources_[0]->end.samples;
 }
 
-void StreamConsumer::acknowledge(std::int64_t sample, Outcome outcome) {
+void StreamConsumer::acknowledge(std::int64_t sample, Outcome outcome, std::int64_t returned) {
   for (int s = 0; s < link_.solvers(); ++s) {
     acks_.push_back(std::make_unique<Ack>());
     Ack& ack = *acks_.back();
-    ack.message = {sample, taken_ - 1, outcome};
+    ack.message = {sample, taken_ - 1, outcome, returned};
     MPI_Isend(&ack.message, sizeof ack.message, MPI_BYTE, link_.solver_rank(s), kAckTag, link_.comm(), &ack.request);
   }
   clear_acks();
@@ -250,8 +311,7 @@ std::optional<Sample> StreamConsumer::wait(std::optional<double> deadline_second
   return sample;
 }
 
-bool StreamConsumer::wait(Sample& into, std::optional<double> deadline_seconds,
-                          const std::function<bool()>& give_up) {
+bool StreamConsumer::wait(Sample& into, std::optional<double> deadline_seconds, const std::function<bool()>& give_up) {
   const auto start = Clock::now();
   const double deadline = deadline_seconds.value_or(options_.deadline_seconds);
   const WaitScope wait("frames of the solver ranks", link_.comm(), WaitScope::kAll, deadline);

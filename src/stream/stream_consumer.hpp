@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,12 @@ class StreamConsumer {
   const std::string& last_rejection() const { return last_rejection_; }
   /// The surrogate's version that the producers had when they made the last sample handed out.
   std::int64_t weights_version() const { return weights_version_; }
+  /// Gives a sample memory in which a solver rank can fill another frame, as options.keep samples can have, if samples
+  /// come whole from one solver rank on this machine; false when there is none (left). A sample that comes is then not
+  /// copied: poll() and wait() exchange the memory of `into` for the frame's, and the solver fills what is given back.
+  /// The sample may outlive this stream; a copy of it has memory of its own.
+  bool lend(Sample& sample);
+  bool keeps_samples() const { return keeps_; }
   /// Bytes of the receive buffers, fixed at the start: none for frames that are read where the solver rank keeps them.
   std::size_t buffer_bytes() const;
   /// Solver ranks whose frames are read where they lie.
@@ -66,7 +73,7 @@ class StreamConsumer {
   struct Source {  // one solver rank
     explicit Source(const FrameLayout& layout) : reader(layout) {}
     FrameReader reader;
-    std::unique_ptr<const SharedMemory> queue;  ///< null: frames come as messages
+    std::shared_ptr<const SharedMemory> queue;  ///< null: frames come as messages; samples that lie there hold it too
     std::vector<Buffer> buffers;                ///< frame number k (counted here) lies in buffer k % credits
     EndMessage end;
     MPI_Request end_request = MPI_REQUEST_NULL;
@@ -80,6 +87,11 @@ class StreamConsumer {
   /// Deals with the next sample: into `into`, or as unread when that is null.
   bool next(Sample* into);
   void attach_queues();
+  bool claim_spares(const QueueOffer& offer, const std::vector<std::int64_t>& keep);
+  void lend(Sample& sample, std::int64_t slot) const;
+  /// The slot that a sample lies in; -1: memory of its own.
+  std::int64_t lent_slot(const Sample* sample) const;
+  static std::int64_t slot_in(const Buffer& buffer);
   void post(int solver, Buffer& buffer);
   /// Where the frame lies that has come into a buffer, and how long it is.
   std::span<const std::byte> image_in(const Source& source, const Buffer& buffer) const;
@@ -88,7 +100,7 @@ class StreamConsumer {
   /// Checks the frames of the sample at hand; fills in their common header (the number alone when one is bad) and, when
   /// they are good, the sample.
   FrameVerdict judge(FrameHeader& header, Sample* into) const;
-  void acknowledge(std::int64_t sample, Outcome outcome);
+  void acknowledge(std::int64_t sample, Outcome outcome, std::int64_t returned);
   void clear_acks();
   Buffer& current(Source& source) const { return source.buffers[taken_ % options_.credits]; }
   std::string missing() const;
@@ -98,6 +110,8 @@ class StreamConsumer {
   StreamLink link_;
   std::vector<std::unique_ptr<Source>> sources_;
   std::deque<std::unique_ptr<Ack>> acks_;
+  std::vector<std::int64_t> spares_;  ///< slots that no sample has yet
+  bool keeps_ = false;                ///< there were any
   Ledger ledger_;
   std::int64_t taken_ = 0;  ///< samples dealt with
   std::int64_t last_sample_ = -1, weights_version_ = 0;

@@ -26,6 +26,8 @@ void check(const StreamOptions& options) {
     throw InputError(fmt::format("stream.queue = {} holds no sample: choose 1 or more", options.queue));
   if (options.credits < 1)
     throw InputError(fmt::format("stream credits = {} let no sample through: choose 1 or more", options.credits));
+  if (options.keep < 0)
+    throw InputError(fmt::format("a learner cannot keep {} samples in the stream's memory", options.keep));
   if (options.first_sample < 0 || !options.carried.closed() || options.carried.in_flight != 0)
     throw InputError(
         fmt::format("a stream cannot go on at sample {} with the ledger {}: it must be closed, with nothing "
@@ -84,7 +86,7 @@ void StreamLink::throw_late(const std::string& what, Clock::time_point start) co
   const double waited = seconds_since(start);
   const std::time_t since = std::time(nullptr) - static_cast<std::time_t>(waited);
   throw StreamLate(fmt::format("stream: {} has waited {:.1f} s (since {:%H:%M:%S} UTC) for {}", my_name(), waited,
-                             fmt::gmtime(since), what));
+                               fmt::gmtime(since), what));
 }
 
 void StreamLink::wait(MPI_Request& request, const std::string& what, const std::function<void()>& meanwhile) const {
@@ -130,6 +132,13 @@ void StreamLink::check_templates(const std::vector<std::int64_t>& digests) const
       throw RunError("stream: " + solver_name(s) +
                      " and a learner rank lay out its frames differently: all ranks must run the same program with "
                      "the same grid, run id and HDF5 library");
+}
+
+std::vector<std::int64_t> StreamLink::exchange_keep(std::int64_t mine) const {
+  std::vector<std::int64_t> all(static_cast<std::size_t>(learners()), 0);
+  if (learner_index() >= 0) all[static_cast<std::size_t>(learner_index())] = mine;
+  allreduce(comm_, all, MPI_MAX, "the other ranks of the stream to start");
+  return all;
 }
 
 std::vector<QueueOffer> StreamLink::exchange_offers(const QueueOffer& mine) const {

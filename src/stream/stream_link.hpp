@@ -33,6 +33,7 @@ struct StreamOptions {
   WhenFull when_full = WhenFull::block;
   double deadline_seconds = 300;  ///< longest wait for another rank
   bool share_memory = true;       ///< frames lie in shared memory where ranks are on one machine; false: messages only
+  int keep = 0;  ///< of a learner: samples that it would leave where the solver wrote them (StreamConsumer::lend)
   std::string run_id;
   std::int64_t first_sample = 0;  ///< samples begin with this number, as in a run that goes on
   Ledger carried;                 ///< totals of the parts of the run before this stream, with nothing in flight
@@ -85,6 +86,8 @@ struct AckMessage {
   std::int64_t sample = -1;  ///< -1 when no frame told
   std::int64_t count = 0;
   Outcome outcome = Outcome::delivered;
+  std::int64_t slot =
+      -1;  ///< the solver's to fill again, in the place of the frame's, which the learner keeps; -1: that
 };
 /// What travels in the place of a frame that lies in memory shared by both ranks.
 struct HandoverMessage {
@@ -93,13 +96,19 @@ struct HandoverMessage {
 };
 /// Where a solver rank's queue lies, for ranks of the same machine.
 struct QueueOffer {
-  std::array<char, 48> name{};  ///< of the shared memory; empty: there is none
-  std::int64_t bytes = 0;       ///< of the whole queue
+  std::array<char, 48> name{};   ///< of the shared memory; empty: there is none
+  std::int64_t bytes = 0;        ///< of the whole memory
+  std::int64_t first_kept = -1;  ///< slot from which on it is for what learners keep; -1: it is not
 };
 /// Distance between the frames of a shared queue: whole pages.
 inline std::size_t slot_stride(std::size_t frame_bytes) {
   return (frame_bytes + 4095) / 4096 * 4096;
 }
+enum Attachment : std::int64_t {
+  kMessages = 0,      ///< the queue is out of reach
+  kReads = 1,         ///< the learner reads frames in the queue
+  kReadsAndKeeps = 2  ///< and has claimed the memory of the samples that it keeps there
+};
 /// The last message of a solver rank to a learner.
 struct EndMessage {
   std::int64_t samples = 0;   ///< handed to this learner
@@ -145,10 +154,12 @@ class StreamLink {
   /// per solver rank, solvers only their own (others 0). Collective over comm(); throws RunError on every rank.
   void check_templates(const std::vector<std::int64_t>& digests) const;
 
+  /// Samples that every learner would keep, by learner. Collective over comm(); solvers give 0.
+  std::vector<std::int64_t> exchange_keep(std::int64_t mine) const;
   /// What every solver rank offers. Collective over comm(); learners offer nothing.
   std::vector<QueueOffer> exchange_offers(const QueueOffer& mine) const;
-  /// Which learner has attached to which solver rank's queue, by solver * learners() + learner. Collective over comm();
-  /// learners tell by solver, solvers give nothing.
+  /// Which learner has attached to which solver rank's queue, by solver * learners() + learner: an Attachment.
+  /// Collective over comm(); learners tell by solver, solvers give nothing.
   std::vector<std::int64_t> exchange_attached(const std::vector<std::int64_t>& mine) const;
 
   /// Totals of both sides at the end: the solvers' common counts (RunError when two of them differ) and the learners'

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <atomic>
 #include <climits>
+#include <numeric>
+#include <span>
+#include <utility>
 
 #include "kernels/errors.hpp"
 #include "kernels/wait_scope.hpp"
@@ -42,8 +45,6 @@ StreamProducer::StreamProducer(MPI_Comm comm, const StreamRoles& roles, const Ti
     throw InputError(fmt::format("a stream frame of {} bytes is too long for one message: raise ranks.solver",
                                  empty_frame.bytes().size()));
   last_pushed_ = options_.first_sample - 1;
-  slots_.reserve(options_.queue);
-  for (int k = 0; k < options_.queue; ++k) slots_.emplace_back(empty_frame);
   if (options_.tamper) pristine_.push_back(empty_frame);
   agreed_acknowledged_.assign(link_.learners(), -1);
   agreed_handed_.assign(link_.learners(), -1);
@@ -51,7 +52,7 @@ StreamProducer::StreamProducer(MPI_Comm comm, const StreamRoles& roles, const Ti
   digests[link_.solver_index()] = static_cast<std::int64_t>(reader.template_digest());
   link_.check_templates(digests);
   for (int l = 0; l < link_.learners(); ++l) lanes_.push_back(std::make_unique<Lane>());
-  share_queue();
+  share_queue(empty_frame);
   for (int l = 0; l < link_.learners(); ++l) {
     Lane& lane = *lanes_[l];
     lane.last_answer = Clock::now();
@@ -60,21 +61,54 @@ StreamProducer::StreamProducer(MPI_Comm comm, const StreamRoles& roles, const Ti
 }
 
 /// Puts the queue where learners of this machine can read it. Whoever cannot gets messages, so that nothing here can
-/// fail.
-void StreamProducer::share_queue() {
-  const std::size_t stride = slot_stride(frame_bytes());
-  if (options_.share_memory) memory_ = SharedMemory::create(slots_.size() * stride, why_not_shared_);
+/// fail. Behind the queue is room for what learners keep, which they claim themselves, so that it lies near them.
+void StreamProducer::share_queue(const FrameImage& empty_frame) {
+  const std::vector<std::int64_t> keep = link_.exchange_keep(0);
+  const auto own = static_cast<std::size_t>(options_.queue);
+  const std::size_t all = own + static_cast<std::size_t>(std::accumulate(keep.begin(), keep.end(), std::int64_t{0}));
+  const std::size_t stride = slot_stride(empty_frame.bytes().size());
   QueueOffer offer;
+  if (options_.share_memory && all > own) {
+    memory_ = SharedMemory::create(all * stride, own * stride, why_not_shared_);
+    if (memory_) offer.first_kept = options_.queue;
+  }
+  if (options_.share_memory && !memory_) memory_ = SharedMemory::create(own * stride, own * stride, why_not_shared_);
+  if (memory_) why_not_shared_.clear();
   if (memory_) {
     memory_->name().copy(offer.name.data(), offer.name.size() - 1);
     offer.bytes = static_cast<std::int64_t>(memory_->size());
-    for (std::size_t k = 0; k < slots_.size(); ++k) slots_[k].image.move_to(memory_->data() + k * stride);
   }
   link_.exchange_offers(offer);
   const std::vector<std::int64_t> attached = link_.exchange_attached({});
-  for (int l = 0; l < link_.learners(); ++l)
-    lanes_[l]->shares_memory = attached[static_cast<std::size_t>(link_.solver_index() * link_.learners() + l)] != 0;
   if (memory_) memory_->unlink();
+  std::size_t there = own;  // and what the last one that keeps samples has claimed
+  std::size_t end = own;
+  for (int l = 0; l < link_.learners(); ++l) {
+    const auto how = attached[static_cast<std::size_t>(link_.solver_index() * link_.learners() + l)];
+    lanes_[l]->shares_memory = how != kMessages;
+    lanes_[l]->keeps = how == kReadsAndKeeps;
+    end += static_cast<std::size_t>(keep[static_cast<std::size_t>(l)]);
+    if (lanes_[l]->keeps) there = end;
+  }
+  slots_.reserve(there);  // MPI sends from slots: they stay where they are
+  const auto image_of_slot = [&] { return FrameImage(empty_frame, memory_->data() + slots_.size() * stride); };
+  for (int k = 0; k < options_.queue; ++k) {
+    if (memory_)
+      slots_.emplace_back(image_of_slot());
+    else
+      slots_.emplace_back(FrameImage(empty_frame));
+    queue_.push_back(k);
+  }
+  for (int l = 0; l < link_.learners(); ++l)
+    for (std::int64_t k = 0; slots_.size() < there && k < keep[static_cast<std::size_t>(l)]; ++k) {
+      // Memory that was not claimed is not touched.
+      slots_.emplace_back(lanes_[l]->keeps ? image_of_slot() : FrameImage());
+      slots_.back().state = State::kept;
+    }
+}
+
+int StreamProducer::keeping_learners() const {
+  return static_cast<int>(std::ranges::count_if(lanes_, [](const auto& lane) { return lane->keeps; }));
 }
 
 int StreamProducer::sharing_learners() const {
@@ -96,7 +130,7 @@ StreamProducer::~StreamProducer() {
     in_use = true;
   }
   if (!in_use) return;
-  (void)page_lock_.release();
+  new std::vector<std::unique_ptr<PageLock>>(std::move(page_locks_));
   new std::vector<Slot>(std::move(slots_));
   (void)memory_.release();
 }
@@ -131,8 +165,16 @@ bool StreamProducer::push(const SampleInfo& info, std::shared_ptr<DevicePayload>
 
 std::string StreamProducer::lock_queue() {
   if (!memory_) return why_not_shared_.empty() ? "it does not lie in one piece of memory" : why_not_shared_;
-  if (!page_lock_) page_lock_ = std::make_unique<PageLock>(memory_->data(), memory_->size());
-  return page_lock_->why_not();
+  const std::size_t stride = slot_stride(frame_bytes());
+  const auto is_there = [&](std::size_t k) { return !slots_[k].image.bytes().empty(); };
+  if (page_locks_.empty())
+    for (std::size_t first = 0, end = 0; first < slots_.size(); first = end) {
+      for (end = first; end < slots_.size() && is_there(end) == is_there(first);) ++end;
+      if (is_there(first))
+        page_locks_.push_back(std::make_unique<PageLock>(memory_->data() + first * stride, (end - first) * stride));
+    }
+  const auto refused = std::ranges::find_if(page_locks_, [](const auto& lock) { return !lock->why_not().empty(); });
+  return refused == page_locks_.end() ? "" : (*refused)->why_not();
 }
 
 StreamProducer::Slot* StreamProducer::admit(const SampleInfo& info) {
@@ -179,8 +221,9 @@ bool StreamProducer::take_payload(Slot& slot) {
 }
 
 void StreamProducer::await_payload() {
-  const auto arriving = std::ranges::find_if(slots_, [](const Slot& slot) { return slot.payload != nullptr; });
-  if (arriving == slots_.end()) return;
+  const auto place = std::ranges::find_if(queue_, [&](int k) { return slots_[k].payload != nullptr; });
+  if (place == queue_.end()) return;
+  Slot* const arriving = &slots_[*place];
   const std::string what = fmt::format("the device to write sample {} into its frame", arriving->sample);
   const WaitScope wait(what, MPI_COMM_NULL, WaitScope::kAll, options_.deadline_seconds);
   const auto start = Clock::now();
@@ -244,17 +287,30 @@ void StreamProducer::complete() {
       if (done) take_ack(l);
     }
   }
-  for (Slot& slot : slots_) {
+  for (int& place : queue_) {
+    Slot& slot = slots_[place];
     int done = 1;
     if (slot.send != MPI_REQUEST_NULL && MPI_Test(&slot.send, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS)
       throw RunError(fmt::format("stream: MPI failed to send sample {}", slot.sample));
-    if (done && slot.acknowledged) {
-      slot.state = State::free;
-      slot.acknowledged = false;
-      // A fault test may have spoiled bytes that patch() does not write.
-      if (options_.tamper) slot.image = pristine_.front();
-    }
+    if (done && slot.acknowledged) release(place);
   }
+}
+
+/// A slot of the queue can be filled again, or the one that its learner has given for it: once MPI is done with that,
+/// too.
+void StreamProducer::release(int& place) {
+  Slot& slot = slots_[place];
+  if (slot.other >= 0 && slots_[slot.other].state != State::kept) return;
+  slot.acknowledged = false;
+  if (slot.other < 0) {
+    slot.state = State::free;
+    // A fault test may have spoiled bytes that patch() does not write.
+    if (options_.tamper) slot.image = pristine_.front();
+    return;
+  }
+  slot.state = State::kept;
+  place = static_cast<int>(std::exchange(slot.other, -1));
+  slots_[place].state = State::free;
 }
 
 void StreamProducer::take_ack(int learner) {
@@ -268,7 +324,14 @@ void StreamProducer::take_ack(int learner) {
   if (!due || (ack.outcome != Outcome::rejected && ack.sample != sample))
     throw RunError(fmt::format("stream: {} acknowledged sample {}, which is not the oldest on the way to it",
                                link_.learner_name(learner), ack.sample));
+  const auto is_kept = [](const Slot& slot) {
+    return slot.state == State::kept || (slot.acknowledged && slot.other >= 0);
+  };
+  if (ack.slot >= 0 && (!lane.keeps || ack.slot >= std::ssize(slots_) || !is_kept(slots_[ack.slot])))
+    throw RunError(fmt::format("stream: {} gave slot {} for that of sample {}, which is not its own",
+                               link_.learner_name(learner), ack.slot, sample));
   slots_[lane.slots.front()].acknowledged = true;
+  slots_[lane.slots.front()].other = ack.slot;
   lane.slots.pop_front();
   --lane.handed;
   lane.last_acknowledged = sample;
@@ -345,15 +408,15 @@ StreamProducer::Slot& StreamProducer::free_slot() {
   const WaitScope wait("a frame to leave", link_.comm(), WaitScope::kAll, options_.deadline_seconds);
   const auto start = Clock::now();
   for (Backoff backoff(frame_bytes());; backoff.pause()) {
-    for (Slot& slot : slots_)
-      if (slot.state == State::free) return slot;
+    for (const int place : queue_)
+      if (slots_[place].state == State::free) return slots_[place];
     complete();
     if (late(start)) throw_stuck(start);
   }
 }
 
 bool StreamProducer::empty() const {
-  return std::all_of(slots_.begin(), slots_.end(), [](const Slot& s) { return s.state == State::free; });
+  return std::ranges::all_of(queue_, [&](int place) { return slots_[place].state == State::free; });
 }
 
 bool StreamProducer::late(Clock::time_point start) const {
@@ -366,8 +429,10 @@ bool StreamProducer::late(Clock::time_point start) const {
 
 void StreamProducer::throw_stuck(Clock::time_point start) const {
   const Slot* oldest = nullptr;
-  for (const Slot& slot : slots_)
-    if (slot.state != State::free && (oldest == nullptr || slot.sample < oldest->sample)) oldest = &slot;
+  for (const int place : queue_)
+    if (const Slot& slot = slots_[place];
+        slot.state != State::free && (oldest == nullptr || slot.sample < oldest->sample))
+      oldest = &slot;
   if (oldest == nullptr) link_.throw_late("another solver rank's place in the queue", start);
   try {
     link_.throw_late(fmt::format("{} to acknowledge sample {}, {} {:.1f} s ago (queue of {}, {} in flight)",
@@ -384,7 +449,8 @@ double StreamProducer::silent_seconds() const {
   double longest = 0;
   for (const auto& lane : lanes_)
     if (lane->handed > 0)
-      longest = std::max(longest, std::min(seconds_since(lane->last_answer), seconds_since(slots_[lane->slots.front()].since)));
+      longest = std::max(longest,
+                         std::min(seconds_since(lane->last_answer), seconds_since(slots_[lane->slots.front()].since)));
   return longest;
 }
 

@@ -35,12 +35,13 @@ class StreamProducer {
   /// sample was dropped. Throws RunError when the deadline passes, LearnerSilent when it is a
   /// learner that does not answer (on all solver ranks together under `block`).
   bool push(const SampleInfo& info, std::span<const float* const> payload);
-  /// The same without a copy: `fill` writes the variables to where the frame lies, which can be read there until the next
-  /// push. It is not called for a sample that is dropped.
+  /// The same without a copy: `fill` writes the variables to where the frame lies, which can be read there until the
+  /// next push. It is not called for a sample that is dropped.
   using FillSample = std::function<void(std::span<float* const> variables)>;
   bool push(const SampleInfo& info, const FillSample& fill);
-  /// The same with numbers that a device writes there while the caller goes on: the frame leaves in the first progress()
-  /// (or drain(), or push()) that finds them there. One payload is on its way at a time: the next push waits for it.
+  /// The same with numbers that a device writes there while the caller goes on: the frame leaves in the first
+  /// progress() (or drain(), or push()) that finds them there. One payload is on its way at a time: the next push waits
+  /// for it.
   bool push(const SampleInfo& info, std::shared_ptr<DevicePayload> payload);
   /// Asks for the queue's pages to be locked for a device. Returns why that cannot be; empty: they are.
   std::string lock_queue();
@@ -82,38 +83,42 @@ class StreamProducer {
   double stall_seconds() const { return stalls_.total(); }
   std::size_t frame_bytes() const { return slots_.front().image.bytes().size(); }
   /// Bytes held by the queue, fixed at the start.
-  std::size_t queue_bytes() const { return slots_.size() * frame_bytes(); }
+  std::size_t queue_bytes() const { return queue_.size() * frame_bytes(); }
+  /// Learners that keep samples where they were written, in memory that they have claimed.
+  int keeping_learners() const;
   /// Learners that read this rank's frames where they lie; the others get messages.
   int sharing_learners() const;
   /// Why the queue does not lie in shared memory; empty when it does, or was not to.
   const std::string& why_not_shared() const { return why_not_shared_; }
 
  private:
-  enum class State { free, waiting, handed };
+  enum class State { free, waiting, handed, kept };
   struct Slot {
-    explicit Slot(const FrameImage& empty) : image(empty) {}
+    explicit Slot(FrameImage empty) : image(std::move(empty)) {}
     FrameImage image;
     HandoverMessage message;  ///< MPI reads from here
     std::int64_t sample = -1;
     State state = State::free;
     bool acknowledged = false;
+    std::int64_t other = -1;  ///< once acknowledged: slot that comes back in this one's place; -1: this one
     MPI_Request send = MPI_REQUEST_NULL;
     Clock::time_point since{};  ///< when it entered its state
     FrameHeader header;
     std::shared_ptr<DevicePayload> payload;  ///< on its way into the image; null: the frame is whole
   };
   struct Lane {  // what goes to one learner
-    bool shares_memory = false;
+    bool shares_memory = false, keeps = false;
     std::deque<int> slots;  ///< in the order of samples: handed ones, then waiting ones
     std::int64_t last_acknowledged = -1, last_handed = -1, handed = 0, sent = 0;
     std::int64_t delivered = 0, rejected = 0, unread = 0;  ///< answers
-    AckMessage ack;  ///< MPI writes here
+    AckMessage ack;                                        ///< MPI writes here
     MPI_Request ack_request = MPI_REQUEST_NULL;
     Clock::time_point last_answer{};
   };
 
-  void share_queue();
+  void share_queue(const FrameImage& empty_frame);
   void complete();
+  void release(int& place);
   /// A frame for a sample; null when it is dropped.
   Slot* admit(const SampleInfo& info);
   void send_off(Slot& slot);
@@ -141,9 +146,10 @@ class StreamProducer {
   StreamLink link_;
   std::unique_ptr<SharedMemory> memory_;  ///< of the slots' images; null: they have their own
   std::string why_not_shared_;
-  std::unique_ptr<PageLock> page_lock_;  ///< of memory_
-  std::vector<Slot> slots_;
-  std::vector<FrameImage> pristine_;  ///< one, for fault tests only
+  std::vector<std::unique_ptr<PageLock>> page_locks_;  ///< of memory_: the queue, and what each learner keeps
+  std::vector<Slot> slots_;                            ///< ours, and behind them those that learners keep at the start
+  std::vector<int> queue_;                             ///< the slots that are ours now
+  std::vector<FrameImage> pristine_;                   ///< one, for fault tests only
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::deque<std::int64_t> admitted_;  ///< samples not known by all ranks to be acknowledged: the same on all ranks
   std::vector<std::int64_t> agreed_acknowledged_, agreed_handed_;

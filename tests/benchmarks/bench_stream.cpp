@@ -17,6 +17,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <span>
 #include <thread>
 
 #include "ml/counter_random.hpp"
@@ -36,9 +37,9 @@ using Json = nlohmann::ordered_json;
 
 struct Arguments {
   std::string what = "bandwidth", folder = "/tmp", deck, policy = "drop_oldest";
-  int n = 96, rounds = 15, queue = 8, credits = 4;
+  int n = 96, rounds = 15, queue = 4, credits = 2, keep = 1;
   std::int64_t frames = 10000;
-  double megabytes = 256;  ///< that a round sends
+  double megabytes = 1024;  ///< that a round sends
 };
 
 bool is_solver() {
@@ -99,6 +100,7 @@ StreamOptions options(const Arguments& a, WhenFull policy, bool share_memory) {
   o.credits = a.credits;
   o.when_full = policy;
   o.share_memory = share_memory;
+  o.keep = a.keep;
   o.run_id = "bench";
   return o;
 }
@@ -135,6 +137,7 @@ class Bandwidth {
     sample_.n = a.n;
     sample_.input.resize(sample_inputs().size() * static_cast<std::size_t>(g_.cell_count()));
     sample_.target.resize(sample_targets().size() * static_cast<std::size_t>(g_.cell_count()));
+    if (shared_.consumer) is_kept_ = shared_.consumer->lend(kept_);
   }
 
   void run() {
@@ -148,9 +151,11 @@ class Bandwidth {
     std::vector<Way> ways = {
         {"mpi_send", count_, [&](int k) { send(k, false); }, {}, {}},
         {"mpi_send_touched", count_, [&](int k) { send(k, true); }, {}, {}},
-        {"stream_shared", count_, [&](int k) { stream(shared_, k, false); }, {}, {}},
-        {"stream_shared_filled", count_, [&](int k) { stream(shared_, k, true); }, {}, {}},
-        {"stream_messages", count_, [&](int k) { stream(messages_, k, false); }, {}, {}},
+        {"stream_kept", count_, [&](int k) { stream(shared_, k, false, kept_); }, {}, {}},
+        {"stream_kept_filled", count_, [&](int k) { stream(shared_, k, true, kept_); }, {}, {}},
+        {"stream_shared", count_, [&](int k) { stream(shared_, k, false, sample_); }, {}, {}},
+        {"stream_shared_filled", count_, [&](int k) { stream(shared_, k, true, sample_); }, {}, {}},
+        {"stream_messages", count_, [&](int k) { stream(messages_, k, false, sample_); }, {}, {}},
         {"files_page_cache", count_, [&](int k) { files(k, false); }, {}, {}},
         {"files_fsync", few, [&](int k) { files(k, true); }, {}, {}},
     };
@@ -169,13 +174,16 @@ class Bandwidth {
         way.processor.push_back(processor / bytes);
       }
     const Ledger a = shared_.finish(), b = messages_.finish();
-    const double is_shared = from_learner(shared_.consumer ? shared_.consumer->sharing_solvers() : 0);
+    const double is_shared = from_learner(shared_.consumer ? shared_.consumer->sharing_solvers() : 0),
+                 is_kept = from_learner(is_kept_ ? 1 : 0);
     Json line = {{"record", "bandwidth"},
                  {"n", a_.n},
                  {"frame_bytes", frame_},
                  {"frames_a_round", count_},
                  {"rounds", a_.rounds},
+                 {"queue", a_.queue},
                  {"is_shared", is_shared > 0},
+                 {"is_kept", is_kept > 0},
                  {"delivered", a.delivered + b.delivered}};
     for (const Way& way : ways) {
       std::vector<double> ratio;
@@ -206,15 +214,16 @@ class Bandwidth {
   }
 
   /// From the solver's side to a checked sample. Not filled: as with MPI_Send alone, the bytes are where they are sent
-  /// from (which the rounds before have filled), and the learner has its copy.
-  void stream(Ends& ends, int count, bool filled) {
+  /// from (which the rounds before have filled), and the learner has the numbers: where the solver wrote them, if the
+  /// sample lies in the stream's memory, or a copy.
+  void stream(Ends& ends, int count, bool filled, Sample& sample) {
     const auto lies_there = [](std::span<float* const>) {};
     for (int k = 0; k < count; ++k) {
       if (ends.producer && filled)
         ends.producer->push({number_++, 0, 0, 198001, 0}, fields_.pointers);
       else if (ends.producer)
         ends.producer->push({number_++, 0, 0, 198001, 0}, lies_there);
-      else if (!ends.consumer->wait(sample_))
+      else if (!ends.consumer->wait(sample))
         throw RunError("the stream ended early");
     }
     if (ends.producer) ends.producer->drain();
@@ -266,7 +275,8 @@ class Bandwidth {
   std::size_t frame_;
   int count_;
   std::vector<std::byte> received_;
-  Sample sample_;
+  Sample sample_, kept_;  ///< with memory of its own, and in that of the stream
+  bool is_kept_ = false;
   std::int64_t number_ = 0;
 };
 

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <span>
 
 #include "job.hpp"
 #include "ml/model.hpp"
@@ -58,7 +59,7 @@ class RolloutTest : public ::testing::Test {
   Model model_;
 };
 
-double root_mean_square(const std::vector<float>& a, const std::vector<float>& b) {
+double root_mean_square(std::span<const float> a, std::span<const float> b) {
   double sum = 0;
   for (std::size_t k = 0; k < a.size(); ++k) {
     const double difference = static_cast<double>(a[k]) - (b.empty() ? 0.0 : static_cast<double>(b[k]));
@@ -68,7 +69,7 @@ double root_mean_square(const std::vector<float>& a, const std::vector<float>& b
 }
 
 /// One variable of a target.
-std::vector<float> part(const std::vector<float>& values, std::ptrdiff_t variable, std::ptrdiff_t cells) {
+std::vector<float> part(std::span<const float> values, std::ptrdiff_t variable, std::ptrdiff_t cells) {
   return {values.begin() + variable * cells, values.begin() + (variable + 1) * cells};
 }
 
@@ -130,9 +131,8 @@ TEST_F(RolloutTest, WithoutACorrectionItIsTheCoarseSolver) {
   coarse.set_fields(fields_of(start));
   coarse.advance(3600);
   coarse.advance(3600);
-  std::vector<float> input;
-  for (const auto& variable : surrogate_inputs(coarse.fields(), coarse.solver().orography()))
-    input.insert(input.end(), variable.begin(), variable.end());
+  SampleValues input;
+  for (const auto& variable : surrogate_inputs(coarse.fields(), coarse.solver().orography())) input.append(variable);
   EXPECT_TRUE(pair->input == input);
   coarse.advance(3600);
   const CellFields end = coarse.fields(), there = fields_of(truth);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 
 #include "flow.hpp"
 #include "kernels/errors.hpp"
@@ -16,7 +17,7 @@ using testing::positions;
 using testing::smooth_flow;
 
 /// Features of a cell of fields (kGuardChannels, 6, n, n).
-std::vector<double> features_of(const GuardGrid& grid, const std::vector<float>& fields, int cell) {
+std::vector<double> features_of(const GuardGrid& grid, std::span<const float> fields, int cell) {
   const auto channels = [&](int place) {
     std::vector<float> values;
     for (int c = 0; c < kGuardChannels; ++c) values.push_back(fields[c * grid.cells() + place]);
@@ -120,7 +121,7 @@ TEST(TrainingDistribution, RefusesWhatIsNotFiniteOrOfAnotherGrid) {
   sample = smooth_flow(0);
   sample.target[3] = std::numeric_limits<float>::infinity();
   EXPECT_THROW(statistics.add(sample), RunError);
-  sample.target.pop_back();
+  sample.target.resize(sample.target.size() - 1);
   EXPECT_THROW(statistics.add(sample), RunError);
   EXPECT_EQ(statistics.samples(), 0);
   EXPECT_THROW(GuardGrid({1, 2, 3}), InputError);

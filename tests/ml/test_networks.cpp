@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <span>
 
 #include "kernels/checksum.hpp"
 #include "kernels/errors.hpp"
@@ -220,10 +221,11 @@ TEST(ParallelConvnext, SameBitsOnAnyRanksAndTiles) {
   MPI_Comm_size(MPI_COMM_WORLD, &size);
   for (const char* type : {"convnext", "unet"}) {
     const Model model = model_of(small(type, "group", "polar"));
-    const auto inputs = testing::synthetic_sample(1).input, statics = testing::static_fields().values;
+    const SampleValues inputs = testing::synthetic_sample(1).input;
+    const std::vector<float> statics = testing::static_fields().values;
     for (int tiles : {1, 2}) {
       const Tiling one(8, tiles, 1), many(8, tiles, size);
-      auto on_tiles = [&](const std::vector<float>& fields, const Tiling& grid, int at) {
+      auto on_tiles = [&](std::span<const float> fields, const Tiling& grid, int at) {
         std::vector<float> out;
         for (std::size_t v = 0; v < fields.size() / 384; ++v) {
           const std::vector<float> field(fields.begin() + v * 384, fields.begin() + (v + 1) * 384);

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <span>
+
 #include "kernels/errors.hpp"
 #include "ml/network.hpp"
 #include "ml/panel_frames.hpp"
@@ -98,7 +100,7 @@ TEST(ParallelPanelFrames, SameBitsOnAnyRanks) {
   const std::size_t cells = one.cell_count(),
                     first = static_cast<std::size_t>(many.first_tile(rank)) * many.cells_per_tile(),
                     owned = static_cast<std::size_t>(many.owned_count(rank)) * many.cells_per_tile();
-  auto mine = [&](const std::vector<float>& fields) {
+  auto mine = [&](std::span<const float> fields) {
     std::vector<float> part;
     for (std::size_t v = 0; v < fields.size() / cells; ++v)
       part.insert(part.end(), fields.begin() + v * cells + first, fields.begin() + v * cells + first + owned);

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <span>
+
 #include "kernels/errors.hpp"
 #include "ml/surrogate.hpp"
 #include "tests/ml/learner_fixture.hpp"
@@ -11,7 +13,7 @@ using testing::kCells;
 using testing::lively_model;
 
 /// Fields (count, 6, n, n) cut to the tiles of one rank.
-std::vector<float> on_tiles(const Tiling& grid, const std::vector<float>& fields, int rank) {
+std::vector<float> on_tiles(const Tiling& grid, std::span<const float> fields, int rank) {
   std::vector<float> out;
   const std::size_t cells = grid.cell_count();
   for (std::size_t v = 0; v < fields.size() / cells; ++v) {

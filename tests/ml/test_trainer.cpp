@@ -255,7 +255,7 @@ TEST(ParallelTrainer, EveryRankHearsOfABadSampleOnOne) {
   const auto fine = samples;
   for (const bool short_one : {false, true}) {
     samples = fine;
-    if (rank == 0 && short_one) samples[0].target.pop_back();
+    if (rank == 0 && short_one) samples[0].target.resize(samples[0].target.size() - 1);
     if (rank == 0 && !short_one) samples[0].target[3] = NAN;
     const std::string message = message_of([&] { trainer.step(pointers(samples, 0, 1)); });
     EXPECT_NE(message.find("step 2"), std::string::npos) << message;

@@ -1,6 +1,7 @@
 /// Models of all architectures with what their exports need.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,7 @@ struct OnnxCase {
   StaticFields statics;
 };
 
-inline std::vector<float> surrogate_answer(const OnnxCase& c, const std::vector<float>& input) {
+inline std::vector<float> surrogate_answer(const OnnxCase& c, std::span<const float> input) {
   return Surrogate(c.model, Tiling(kCells, 1, 1), MPI_COMM_SELF, "reference", 60, c.statics.axes)
       .evaluate(input, c.statics.values);
 }

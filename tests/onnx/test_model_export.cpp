@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <span>
 
 #include "kernels/errors.hpp"
 #include "ml/onnx/graph_evaluator.hpp"
@@ -40,7 +41,7 @@ TEST(ModelExport, GraphComputesWhatTheSurrogateDoes) {
     const GraphEvaluator graph(parsed(to_onnx(c.model, c.statics)));
     std::vector<float> both, expected;
     for (int number : {3, 4}) {
-      const std::vector<float> input = testing::synthetic_sample(number).input;
+      const SampleValues input = testing::synthetic_sample(number).input;
       const std::vector<float> answer = testing::surrogate_answer(c, input);
       both.insert(both.end(), input.begin(), input.end());
       expected.insert(expected.end(), answer.begin(), answer.end());
@@ -102,12 +103,12 @@ TEST(RuntimeCases, AreWritten) {
     save_onnx(c.model, c.statics, base.string() + ".onnx");
     std::ofstream inputs(base.string() + ".input", std::ios::binary),
         outputs(base.string() + ".output", std::ios::binary);
-    const auto write = [](std::ofstream& out, const std::vector<float>& values) {
+    const auto write = [](std::ofstream& out, std::span<const float> values) {
       out.write(reinterpret_cast<const char*>(values.data()),
                 static_cast<std::streamsize>(values.size() * sizeof(float)));
     };
     for (int number : {3, 4}) {
-      const std::vector<float> input = testing::synthetic_sample(number).input;
+      const SampleValues input = testing::synthetic_sample(number).input;
       write(inputs, input);
       write(outputs, testing::surrogate_answer(c, input));
     }

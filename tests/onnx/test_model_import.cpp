@@ -173,7 +173,7 @@ TEST(ParallelGraphSurrogate, EveryRankGetsItsTiles) {
   loaded.model.normaliser.bound = {1, 5e-6, 1, 1};
   const Tiling tiling(kN, 2, size);
   GraphSurrogate surrogate(loaded, tiling, MPI_COMM_WORLD, 60);
-  const std::vector<float> whole = testing::synthetic_sample(3).input;
+  const SampleValues whole = testing::synthetic_sample(3).input;
   const std::size_t sphere = tiling.cell_count();
   const auto mine = [&](std::size_t v) {
     return tiles_from_global(tiling, std::vector<float>(whole.begin() + v * sphere, whole.begin() + (v + 1) * sphere),

@@ -45,9 +45,7 @@ inline Sample whole_sample(const Tiling& g, std::int64_t number) {
   s.info = info_of(number);
   s.n = g.n;
   for (std::size_t v = 0; v < FrameLayout::variable_count(); ++v) {
-    const std::vector<float> field = global_field(g, number, v);
-    auto& list = v < sample_inputs().size() ? s.input : s.target;
-    list.insert(list.end(), field.begin(), field.end());
+    (v < sample_inputs().size() ? s.input : s.target).append(global_field(g, number, v));
   }
   return s;
 }

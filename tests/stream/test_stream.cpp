@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <span>
 #include <thread>
 
 #include "kernels/errors.hpp"
@@ -248,7 +249,7 @@ TEST(ParallelStream, FramesWithNaNAreRejectedAndNamed) {
 
 TEST(SharedMemory, ComesByItsNameUntilThatIsTakenAway) {
   std::string why;
-  const auto memory = SharedMemory::create(10000, why);
+  const auto memory = SharedMemory::create(10000, 10000, why);
   ASSERT_NE(memory, nullptr) << why;
   memory->data()[9999] = std::byte{42};
   const auto other = SharedMemory::attach(memory->name(), 10000);
@@ -260,7 +261,7 @@ TEST(SharedMemory, ComesByItsNameUntilThatIsTakenAway) {
   memory->data()[0] = std::byte{7};
   EXPECT_EQ(other->data()[0], std::byte{7});
   // More than any machine has: told, not met later.
-  EXPECT_EQ(SharedMemory::create(std::size_t{1} << 50, why), nullptr);
+  EXPECT_EQ(SharedMemory::create(std::size_t{1} << 50, std::size_t{1} << 50, why), nullptr);
   EXPECT_FALSE(why.empty());
 }
 

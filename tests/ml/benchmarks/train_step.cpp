@@ -74,7 +74,8 @@ void inference(benchmark::State& state) {
   model.weights = testing::lively_parameters<float>(build_graph(model.network));
   const Tiling grid(kGrid, static_cast<int>(state.range(1)), 1);
   Surrogate surrogate(model, grid, MPI_COMM_SELF);
-  const auto input = testing::synthetic_sample(1, kGrid).input, statics = testing::static_fields(kGrid).values;
+  const SampleValues input = testing::synthetic_sample(1, kGrid).input;
+  const std::vector<float> statics = testing::static_fields(kGrid).values;
   for (auto _ : state) benchmark::DoNotOptimize(surrogate.evaluate(input, statics));
   state.counters["GFLOP/s"] =
       benchmark::Counter(1e-9 * surrogate.flops(), benchmark::Counter::kIsIterationInvariantRate);
