@@ -8,7 +8,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <span>
 
 namespace tramontane {
 
@@ -33,6 +32,7 @@ class Checksum {
   static constexpr std::size_t kStripe = 64, kShort = 240;  ///< inputs up to kShort bytes have rules of their own
   using Sums = std::array<std::uint64_t, kStripe / sizeof(std::uint64_t)>;
 
+  std::size_t piece(std::size_t bytes) const;
   template <bool look, bool ask>
   bool take(const std::byte* data, std::size_t bytes);
   template <bool look>

@@ -29,7 +29,7 @@ struct CacheLineAllocator {
 
 /// Floats one after the other: in memory of their own, as a vector has them, or lent, to be read only, by who keeps
 /// them elsewhere (a frame of the stream). A copy has memory of its own, and so has whoever writes: what is lent is
-/// copied first.
+/// copied first: read a lent one as const.
 class SampleValues {
  public:
   SampleValues() = default;

@@ -14,7 +14,8 @@ from .suite import Suite, machine_facts
 
 PROGRAM = "tests/benchmarks/bench_stream"
 WAYS = {"mpi_send": "MPI_Send", "mpi_send_touched": "MPI_Send, one copy on each side",
-        "stream_shared": "stream, shared memory", "stream_shared_filled": "stream, shared memory, one copy more",
+        "stream_kept": "stream, kept", "stream_kept_filled": "stream, kept, one copy more",
+        "stream_shared": "stream, copied", "stream_shared_filled": "stream, copied, one copy more",
         "stream_messages": "stream, messages",
         "files_page_cache": "files, page cache", "files_fsync": "files, fsync"}
 PARTS = ("bandwidth", "slowdown", "soak")
@@ -28,6 +29,7 @@ def arguments():
     parser.add_argument("--only", help=f"parts to run, comma-separated: {','.join(PARTS)}")
     parser.add_argument("--grids", help="cells along a panel edge, comma-separated; default 24,48,96,192,384")
     parser.add_argument("--rounds", type=int, help="turns; default 21, with --quick 7")
+    parser.add_argument("--queue", type=int, default=4, help="frames a solver rank may have under way; default 4")
     parser.add_argument("--frames", type=int, help="of the soak; default 20000, with --quick 10000")
     parser.add_argument("--deck", default="inputs/quickstart.yaml", help="what is taught with and without the stream")
     parser.add_argument("--minutes", type=float, help="begin no further piece after this time")
@@ -56,9 +58,9 @@ def measure(suite, options, parts):
     bandwidth, slowdowns, soaks = [], [], []
     if "bandwidth" in parts:
         for n in options.grids:
-            lines = suite.program_lines(f"bandwidth-c{n}", "bench_stream",
-                                        ["bandwidth", "--n", n, "--rounds", options.rounds, "--folder",
-                                         suite.output.resolve()], 2, 1 + options.rounds * 1.0)
+            lines = suite.program_lines(f"bandwidth-c{n}-queue{options.queue}", "bench_stream",
+                                        ["bandwidth", "--n", n, "--rounds", options.rounds, "--queue", options.queue,
+                                         "--folder", suite.output.resolve()], 2, 1 + options.rounds * 1.5)
             bandwidth += lines or []
     if "slowdown" in parts:
         for policy in ("drop_oldest", "block"):
@@ -88,12 +90,12 @@ def claims(result):
 
     for row in result["bandwidth"]:
         if row["frame_bytes"] >= 1e6:
-            share = row["ways"]["stream_shared"]["of_mpi_send"]
-            add(f"Frames of {row['frame_bytes'] / 1e6:.2f} MB (C{row['n']}): bandwidth over that of MPI_Send", "≥ 0.9",
-                share, share >= 0.9)
+            size = f"Frames of {row['frame_bytes'] / 1e6:.2f} MB (C{row['n']}), queue of {row['queue']}"
+            share = row["ways"]["stream_kept"]["of_mpi_send"]
+            add(f"{size}: bandwidth over that of MPI_Send", "≥ 0.9", share, share >= 0.9)
             filled = (row["ways"]["stream_shared_filled"]["bytes_per_second"] /
                       row["ways"]["mpi_send_touched"]["bytes_per_second"])
-            add(f"The same from fields that lie elsewhere, over MPI_Send with its copy on each side (C{row['n']})", "≥ 0.9",
+            add(f"{size}: from fields that lie elsewhere to copies, over MPI_Send with a copy on each side", "≥ 0.9",
                 filled, filled >= 0.9)
     for slowdown in result["slowdown"]:
         # Under block a solver that is faster than its learner waits for it, whatever the stream costs.
@@ -151,7 +153,8 @@ def draw_bandwidth(result, folder):
     plt.close(figure)
     return [("bandwidth.png", "Samples from a solver rank to a learner rank",
              "Median of the turns. MPI_Send is from a filled buffer to a buffer that nobody reads, the stream from a frame that "
-             "the solver has filled where it lies to a checked copy of its numbers; one copy more: from fields that lie elsewhere.")]
+             "the solver has filled where it lies to a checked sample, which stays there (kept) or is a copy; one copy more: "
+             "from fields that lie elsewhere.")]
 
 
 def main():

@@ -235,7 +235,8 @@ FrameImage::FrameImage(const FrameImage& other)
 
 FrameImage::FrameImage(const FrameImage& other, std::byte* memory)
     : layout_(other.layout_), map_(other.map_), bytes_(memory, other.bytes_.size()) {
-  std::ranges::copy(other.bytes_, memory);
+  for (const ByteRange range : map_->constant)
+    std::copy(other.bytes_.data() + range.begin, other.bytes_.data() + range.end, memory + range.begin);
 }
 
 FrameImage& FrameImage::operator=(const FrameImage& other) {

@@ -96,7 +96,7 @@ class FrameImage {
   explicit FrameImage(const FrameLayout& layout);
   FrameImage() = default;  ///< of no bytes
   FrameImage(const FrameImage& other);
-  /// A copy in other memory of its size, which must outlive it.
+  /// A copy of an image that has no header and no payload yet, in memory of zeros, which must outlive it.
   FrameImage(const FrameImage& other, std::byte* memory);
   FrameImage(FrameImage&&) = default;
   /// Takes over the bytes of an image of the same layout, and stays where it is.

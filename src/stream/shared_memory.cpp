@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,6 +17,7 @@ namespace {
 
 /// Not ftruncate alone: pages that are not there would be missed by a bus error in the middle of the run.
 int claim_pages(int file, std::size_t first, std::size_t bytes) {
+  // In one call: it fails before it takes anything where the machine has not got all of it.
   int result = 0;
   do result = bytes == 0 ? 0 : posix_fallocate(file, static_cast<off_t>(first), static_cast<off_t>(bytes));
   while (result == EINTR);
@@ -24,12 +26,21 @@ int claim_pages(int file, std::size_t first, std::size_t bytes) {
 
 }  // namespace
 
-bool SharedMemory::claim(const std::string& name, std::size_t first, std::size_t bytes) {
+std::string SharedMemory::claim(const std::string& name, std::size_t first, std::size_t bytes) {
   const int file = shm_open(name.c_str(), O_RDWR, 0);
-  if (file < 0) return false;
-  const int result = claim_pages(file, first, bytes);
+  if (file < 0) return std::strerror(errno);
+  struct statvfs there {};
+  std::string why;
+  const auto unit = [&] { return static_cast<double>(there.f_frsize); };
+  if (fstatvfs(file, &there) == 0 && static_cast<double>(bytes) > unit() * (static_cast<double>(there.f_bavail) -
+                                                                            static_cast<double>(there.f_blocks) / 8))
+    why = fmt::format("{:.3g} GB of shared memory are needed and {:.3g} of {:.3g} are free",
+                      1e-9 * static_cast<double>(bytes), 1e-9 * unit() * static_cast<double>(there.f_bavail),
+                      1e-9 * unit() * static_cast<double>(there.f_blocks));
+  else if (const int result = claim_pages(file, first, bytes); result != 0)
+    why = std::strerror(result);
   close(file);
-  return result == 0;
+  return why;
 }
 
 std::unique_ptr<SharedMemory> SharedMemory::create(std::size_t bytes, std::size_t claimed, std::string& why) {

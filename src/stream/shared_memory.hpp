@@ -18,8 +18,8 @@ class SharedMemory {
   /// Another process's object, to be read only; null when there is none of that name and size here.
   static std::unique_ptr<const SharedMemory> attach(const std::string& name, std::size_t bytes);
   /// Claims pages of an object that still has its name, near the caller: a page lies where it was first asked for.
-  /// False: the machine has not got them.
-  static bool claim(const std::string& name, std::size_t first, std::size_t bytes);
+  /// Leaves an eighth of the machine's shared memory to others. Returns why that cannot be; empty: they are there.
+  static std::string claim(const std::string& name, std::size_t first, std::size_t bytes);
   SharedMemory(const SharedMemory&) = delete;
   SharedMemory& operator=(const SharedMemory&) = delete;
   ~SharedMemory();

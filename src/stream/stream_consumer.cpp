@@ -82,15 +82,18 @@ void StreamConsumer::attach_queues() {
 /// Claims the memory of the samples that this learner keeps, behind the queue and what the learners before it keep.
 bool StreamConsumer::claim_spares(const QueueOffer& offer, const std::vector<std::int64_t>& keep) {
   const auto learner = static_cast<std::size_t>(link_.learner_index());
-  if (keep[learner] == 0 || offer.first_kept < 0) return false;
+  if (keep[learner] == 0) return false;
+  why_not_kept_ = "the solver rank has not got the addresses";
+  if (offer.first_kept < 0) return false;
   const std::size_t stride = slot_stride(sources_.front()->reader.frame_size());
   const std::int64_t first =
       std::accumulate(keep.begin(), keep.begin() + static_cast<std::ptrdiff_t>(learner), offer.first_kept);
-  if (!SharedMemory::claim(offer.name.data(), static_cast<std::size_t>(first) * stride,
-                           static_cast<std::size_t>(keep[learner]) * stride))
-    return false;
+  why_not_kept_ = SharedMemory::claim(offer.name.data(), static_cast<std::size_t>(first) * stride,
+                                      static_cast<std::size_t>(keep[learner]) * stride);
+  if (!why_not_kept_.empty()) return false;
+  kept_bytes_ = static_cast<std::size_t>(keep[learner]) * stride;
   for (std::int64_t k = keep[learner] - 1; k >= 0; --k) spares_.push_back(first + k);
-  return keeps_ = true;
+  return true;
 }
 
 bool StreamConsumer::lend(Sample& sample) {
@@ -111,11 +114,17 @@ void StreamConsumer::lend(Sample& sample, std::int64_t slot) const {
 
 std::int64_t StreamConsumer::lent_slot(const Sample* sample) const {
   const SharedMemory* queue = sources_.front()->queue.get();
-  if (sample == nullptr || queue == nullptr || !std::as_const(*sample).input.is_lent()) return -1;
-  const auto* first = reinterpret_cast<const std::byte*>(sample->input.data());
-  if (std::less<>()(first, queue->data()) || !std::less<>()(first, queue->data() + queue->size())) return -1;
-  return static_cast<std::int64_t>(static_cast<std::size_t>(first - queue->data()) /
-                                   slot_stride(sources_.front()->reader.frame_size()));
+  if (sample == nullptr || queue == nullptr) return -1;
+  const auto slot_of = [&](const SampleValues& values) -> std::int64_t {
+    const auto* first = reinterpret_cast<const std::byte*>(values.data());
+    if (!values.is_lent() || std::less<>()(first, queue->data()) ||
+        !std::less<>()(first, queue->data() + queue->size()))
+      return -1;
+    return static_cast<std::int64_t>(static_cast<std::size_t>(first - queue->data()) /
+                                     slot_stride(sources_.front()->reader.frame_size()));
+  };
+  const std::int64_t slot = slot_of(sample->input);
+  return slot == slot_of(sample->target) ? slot : -1;
 }
 
 std::span<const std::byte> StreamConsumer::image_in(const Source& source, const Buffer& buffer) const {
@@ -292,6 +301,8 @@ void StreamConsumer::acknowledge(std::int64_t sample, Outcome outcome, std::int6
     acks_.push_back(std::make_unique<Ack>());
     Ack& ack = *acks_.back();
     ack.message = {sample, taken_ - 1, outcome, returned};
+    // What this rank has read of a slot it gives back comes before what the solver rank writes there.
+    std::atomic_thread_fence(std::memory_order_release);
     MPI_Isend(&ack.message, sizeof ack.message, MPI_BYTE, link_.solver_rank(s), kAckTag, link_.comm(), &ack.request);
   }
   clear_acks();

@@ -54,9 +54,13 @@ class StreamConsumer {
   /// Gives a sample memory in which a solver rank can fill another frame, as options.keep samples can have, if samples
   /// come whole from one solver rank on this machine; false when there is none (left). A sample that comes is then not
   /// copied: poll() and wait() exchange the memory of `into` for the frame's, and the solver fills what is given back.
-  /// The sample may outlive this stream; a copy of it has memory of its own.
+  /// The sample may outlive this stream; a copy of it has memory of its own. A sample that is destroyed, or written to,
+  /// takes its place along: another one is then copied.
   bool lend(Sample& sample);
-  bool keeps_samples() const { return keeps_; }
+  bool keeps_samples() const { return kept_bytes_ > 0; }
+  std::size_t kept_bytes() const { return kept_bytes_; }  ///< of all samples that can be lent, with their frames
+  /// Why options.keep samples cannot stay where they are written; empty: they can, or come from several solver ranks.
+  const std::string& why_not_kept() const { return why_not_kept_; }
   /// Bytes of the receive buffers, fixed at the start: none for frames that are read where the solver rank keeps them.
   std::size_t buffer_bytes() const;
   /// Solver ranks whose frames are read where they lie.
@@ -111,7 +115,8 @@ class StreamConsumer {
   std::vector<std::unique_ptr<Source>> sources_;
   std::deque<std::unique_ptr<Ack>> acks_;
   std::vector<std::int64_t> spares_;  ///< slots that no sample has yet
-  bool keeps_ = false;                ///< there were any
+  std::size_t kept_bytes_ = 0;
+  std::string why_not_kept_;
   Ledger ledger_;
   std::int64_t taken_ = 0;  ///< samples dealt with
   std::int64_t last_sample_ = -1, weights_version_ = 0;

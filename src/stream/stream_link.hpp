@@ -91,7 +91,7 @@ struct AckMessage {
 };
 /// What travels in the place of a frame that lies in memory shared by both ranks.
 struct HandoverMessage {
-  std::int64_t slot = -1;  ///< place in the solver rank's queue
+  std::int64_t slot = -1;  ///< place in the solver rank's shared memory
   std::int64_t bytes = 0;  ///< of the frame
 };
 /// Where a solver rank's queue lies, for ranks of the same machine.

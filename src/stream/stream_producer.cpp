@@ -104,6 +104,7 @@ void StreamProducer::share_queue(const FrameImage& empty_frame) {
       // Memory that was not claimed is not touched.
       slots_.emplace_back(lanes_[l]->keeps ? image_of_slot() : FrameImage());
       slots_.back().state = State::kept;
+      if (lanes_[l]->keeps) slots_.back().keeper = l;
     }
 }
 
@@ -284,7 +285,9 @@ void StreamProducer::complete() {
       if (lane.ack_request == MPI_REQUEST_NULL) break;
       if (MPI_Test(&lane.ack_request, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS)
         throw RunError("stream: MPI failed to receive an acknowledgement of " + link_.learner_name(l));
-      if (done) take_ack(l);
+      if (!done) continue;
+      std::atomic_thread_fence(std::memory_order_acquire);
+      take_ack(l);
     }
   }
   for (int& place : queue_) {
@@ -311,6 +314,8 @@ void StreamProducer::release(int& place) {
   slot.state = State::kept;
   place = static_cast<int>(std::exchange(slot.other, -1));
   slots_[place].state = State::free;
+  slots_[place].is_promised = false;
+  slots_[place].keeper = -1;
 }
 
 void StreamProducer::take_ack(int learner) {
@@ -324,14 +329,18 @@ void StreamProducer::take_ack(int learner) {
   if (!due || (ack.outcome != Outcome::rejected && ack.sample != sample))
     throw RunError(fmt::format("stream: {} acknowledged sample {}, which is not the oldest on the way to it",
                                link_.learner_name(learner), ack.sample));
-  const auto is_kept = [](const Slot& slot) {
-    return slot.state == State::kept || (slot.acknowledged && slot.other >= 0);
-  };
-  if (ack.slot >= 0 && (!lane.keeps || ack.slot >= std::ssize(slots_) || !is_kept(slots_[ack.slot])))
+  // Also one whose own exchange is not over yet.
+  const auto is_its_own = [&](const Slot& slot) { return slot.keeper == learner && !slot.is_promised; };
+  if (ack.slot >= 0 && (ack.slot >= std::ssize(slots_) || !is_its_own(slots_[ack.slot])))
     throw RunError(fmt::format("stream: {} gave slot {} for that of sample {}, which is not its own",
                                link_.learner_name(learner), ack.slot, sample));
-  slots_[lane.slots.front()].acknowledged = true;
-  slots_[lane.slots.front()].other = ack.slot;
+  Slot& answered = slots_[lane.slots.front()];
+  answered.acknowledged = true;
+  answered.other = ack.slot;
+  if (ack.slot >= 0) {
+    answered.keeper = learner;
+    slots_[ack.slot].is_promised = true;
+  }
   lane.slots.pop_front();
   --lane.handed;
   lane.last_acknowledged = sample;
@@ -431,9 +440,10 @@ void StreamProducer::throw_stuck(Clock::time_point start) const {
   const Slot* oldest = nullptr;
   for (const int place : queue_)
     if (const Slot& slot = slots_[place];
-        slot.state != State::free && (oldest == nullptr || slot.sample < oldest->sample))
+        slot.state != State::free && !slot.acknowledged && (oldest == nullptr || slot.sample < oldest->sample))
       oldest = &slot;
-  if (oldest == nullptr) link_.throw_late("another solver rank's place in the queue", start);
+  if (oldest == nullptr)
+    link_.throw_late("MPI to be done with frames that have been acknowledged, or another solver rank", start);
   try {
     link_.throw_late(fmt::format("{} to acknowledge sample {}, {} {:.1f} s ago (queue of {}, {} in flight)",
                                  link_.learner_name(link_.learner_of(oldest->sample)), oldest->sample,

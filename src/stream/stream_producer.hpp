@@ -23,7 +23,8 @@ namespace tramontane {
 /// on the samples admitted so far and on nothing else, so that all ranks take the same ones.
 class StreamProducer {
  public:
-  /// Collective over `comm` with every StreamConsumer. Takes the memory of options.queue frames. Throws InputError for
+  /// Collective over `comm` with every StreamConsumer. Takes the memory of options.queue
+  /// frames, and has room for what learners keep and claim. Throws InputError for
   /// wrong options or roles.
   StreamProducer(MPI_Comm comm, const StreamRoles& roles, const Tiling& tiling, const StreamOptions& options);
   StreamProducer(const StreamProducer&) = delete;
@@ -100,7 +101,9 @@ class StreamProducer {
     std::int64_t sample = -1;
     State state = State::free;
     bool acknowledged = false;
-    std::int64_t other = -1;  ///< once acknowledged: slot that comes back in this one's place; -1: this one
+    std::int64_t other = -1;   ///< once acknowledged: slot that comes back in this one's place; -1: this one
+    int keeper = -1;           ///< learner that keeps it, or will when the exchange is over
+    bool is_promised = false;  ///< it comes back in another one's place
     MPI_Request send = MPI_REQUEST_NULL;
     Clock::time_point since{};  ///< when it entered its state
     FrameHeader header;
@@ -146,7 +149,7 @@ class StreamProducer {
   StreamLink link_;
   std::unique_ptr<SharedMemory> memory_;  ///< of the slots' images; null: they have their own
   std::string why_not_shared_;
-  std::vector<std::unique_ptr<PageLock>> page_locks_;  ///< of memory_: the queue, and what each learner keeps
+  std::vector<std::unique_ptr<PageLock>> page_locks_;  ///< of memory_, by runs of slots whose pages are there
   std::vector<Slot> slots_;                            ///< ours, and behind them those that learners keep at the start
   std::vector<int> queue_;                             ///< the slots that are ours now
   std::vector<FrameImage> pristine_;                   ///< one, for fault tests only

@@ -37,7 +37,7 @@ using Json = nlohmann::ordered_json;
 
 struct Arguments {
   std::string what = "bandwidth", folder = "/tmp", deck, policy = "drop_oldest";
-  int n = 96, rounds = 15, queue = 4, credits = 2, keep = 1;
+  int n = 96, rounds = 15, queue = 4, credits = 2;
   std::int64_t frames = 10000;
   double megabytes = 1024;  ///< that a round sends
 };
@@ -94,13 +94,13 @@ struct Fields {
 StreamRoles roles() {
   return {{0}, {1}};
 }
-StreamOptions options(const Arguments& a, WhenFull policy, bool share_memory) {
+StreamOptions options(const Arguments& a, WhenFull policy, bool share_memory, int keep) {
   StreamOptions o;
   o.queue = a.queue;
   o.credits = a.credits;
   o.when_full = policy;
   o.share_memory = share_memory;
-  o.keep = a.keep;
+  o.keep = keep;
   o.run_id = "bench";
   return o;
 }
@@ -128,8 +128,8 @@ class Bandwidth {
         fields_(g_),
         image_(FrameLayout{g_, 0, "bench"}),
         reader_(FrameLayout{g_, 0, "bench"}),
-        shared_(g_, options(a, WhenFull::block, true)),
-        messages_(g_, options(a, WhenFull::block, false)),
+        shared_(g_, options(a, WhenFull::block, true, 1)),
+        messages_(g_, options(a, WhenFull::block, false, 0)),
         frame_(image_.bytes().size()),
         count_(std::max<int>(8, static_cast<int>(1e6 * a.megabytes / static_cast<double>(frame_)))),
         received_(frame_) {
@@ -280,17 +280,25 @@ class Bandwidth {
   std::int64_t number_ = 0;
 };
 
+constexpr int kSoakCapacity = 64, kPupilCapacity = 256;  // of the reservoir, samples
+
 /// What a learner does all day: takes in what there is, keeps it in a reservoir of fixed memory, draws batches.
 class Pupil {
  public:
-  Pupil(const Tiling& g, std::size_t capacity)
-      : reservoir_({.capacity = capacity, .validation_capacity = capacity / 8, .watermark = 16, .seed = 3}) {
-    for (std::size_t k = 0; k < capacity + capacity / 8 + 1; ++k) {
+  Pupil(const Tiling& g, StreamConsumer& consumer, int capacity)
+      : reservoir_({.capacity = static_cast<std::size_t>(capacity),
+                    .validation_capacity = static_cast<std::size_t>(capacity / 8),
+                    .watermark = 16,
+                    .seed = 3}) {
+    for (int k = 0; k < samples(capacity); ++k) {
       free_.push_back(std::make_unique<Sample>());
+      if (consumer.lend(*free_.back())) continue;
       free_.back()->input.resize(sample_inputs().size() * static_cast<std::size_t>(g.cell_count()));
       free_.back()->target.resize(sample_targets().size() * static_cast<std::size_t>(g.cell_count()));
     }
   }
+  /// That it holds at most.
+  static int samples(int capacity) { return capacity + capacity / 8 + 1; }
   /// One sample, if there is one and room for it.
   bool take(StreamConsumer& consumer) {
     if (!held_) {
@@ -313,7 +321,7 @@ class Pupil {
 void soak(const Arguments& a) {
   const Tiling g(a.n, 1, 1);
   Fields fields(g);
-  Ends ends(g, options(a, parse_when_full(a.policy), true));
+  Ends ends(g, options(a, parse_when_full(a.policy), true, Pupil::samples(kSoakCapacity)));
   std::vector<std::int64_t> memory;  // at each twentieth of the way
   double sum = 0;
   const double began = MPI_Wtime();
@@ -330,7 +338,7 @@ void soak(const Arguments& a) {
       if ((k + 1) % std::max<std::int64_t>(1, a.frames / 20) == 0) memory.push_back(resident_bytes());
     }
   } else {
-    Pupil pupil(g, 64);
+    Pupil pupil(g, *ends.consumer, kSoakCapacity);
     std::int64_t taken = 0, next = 0;
     Backoff backoff;
     while (!ends.consumer->finished()) {
@@ -396,7 +404,7 @@ enum class Order : int { train, sleep, end };
 
 /// Trains without end on what has arrived, on its own core.
 void learn_meanwhile(const Deck& deck, StreamConsumer& consumer, const Tiling& coarse) {
-  Pupil pupil(coarse, 256);
+  Pupil pupil(coarse, consumer, kPupilCapacity);
   const int n = coarse.n;
   MPI_Comm alone;
   MPI_Comm_dup(MPI_COMM_SELF, &alone);
@@ -439,7 +447,7 @@ void slowdown(const Arguments& a) {
   const Tiling coarse(deck.surrogate.coarse_n, deck.grid.tiles_per_edge, 1);
   MPI_Comm role;
   MPI_Comm_split(MPI_COMM_WORLD, is_solver() ? 0 : 1, 0, &role);
-  Ends ends(coarse, options(a, parse_when_full(a.policy), true));
+  Ends ends(coarse, options(a, parse_when_full(a.policy), true, Pupil::samples(kPupilCapacity)));
   if (ends.consumer) {
     learn_meanwhile(deck, *ends.consumer, coarse);
     ends.consumer->finish();

@@ -96,7 +96,9 @@ TEST(ParallelKeptSamples, AreNotWrittenOver) {
           }
         } else if (index_in(roles.learners, world_rank()) >= 0) {
           const std::deque<Sample> kept = keep_samples(roles, g, options, roles.solvers.size() == 1);
-          EXPECT_FALSE(kept.empty());
+          if (policy == WhenFull::block) {
+            EXPECT_FALSE(kept.empty());
+          }
           for (const Sample& sample : kept) EXPECT_TRUE(same(sample, whole_sample(g, sample.info.number)));
         }
         MPI_Barrier(MPI_COMM_WORLD);
