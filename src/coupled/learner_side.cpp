@@ -84,15 +84,15 @@ LearnerSummary learn_from_stream(const CommandContext& context, MPI_Comm learner
     };
   }
   if (first)
-    spdlog::info("a learner rank holds {} for samples{} and {} of receive buffers{}", bytes_text(batches.pool_bytes()),
+    spdlog::info("a learner rank holds {} for samples{} and {} of receive buffers", bytes_text(batches.pool_bytes()),
                  consumer && consumer->keeps_samples()
                      ? fmt::format(", with {} of shared memory in which they stay where the solver rank writes them,",
                                    bytes_text(static_cast<double>(consumer->kept_bytes())))
                      : "",
-                 bytes_text(consumer ? consumer->buffer_bytes() : 0),
-                 consumer && !consumer->why_not_kept().empty()
-                     ? fmt::format("; samples are copied, since {}", consumer->why_not_kept())
-                     : "");
+                 bytes_text(consumer ? consumer->buffer_bytes() : 0));
+  if (first && consumer && !consumer->why_not_kept().empty())
+    spdlog::warn("samples of the stream are copied, not kept where the solver rank writes them: {}",
+                 consumer->why_not_kept());
   LearningOutcome outcome = learn(deck, plan, batches, learners, metrics, hooks);
   idle();
   LearnerSummary summary = outcome.summary;

@@ -59,7 +59,8 @@ std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, 
   if (!deck.stream.archive || (continued && continued->lessons_done)) return nullptr;
   const int rank = rank_in(solvers);
   if (continued && continued->archived == kArchiveFailed) {
-    if (rank == 0) spdlog::warn("the archive {} had ended before the snapshot: it stays as it is", *deck.stream.archive);
+    if (rank == 0)
+      spdlog::warn("the archive {} had ended before the snapshot: it stays as it is", *deck.stream.archive);
     return nullptr;
   }
   ArchiveMeta meta;
@@ -97,9 +98,12 @@ std::unique_ptr<ArchiveWriter> make_archive(const Deck& deck, MPI_Comm solvers, 
 bool SolverSide::run(Summary& summary) {
   Ledger ledger;
   if (context_.is_root() && stream_)
-    spdlog::info("a solver rank holds {} for the stream's queue of {} samples; {} of {} learner rank(s) read them there",
-                 bytes_text(stream_->queue_bytes()), deck_.stream.queue, stream_->sharing_learners(),
-                 context_.ranks.learners);
+    spdlog::info(
+        "a solver rank holds {} for the stream's queue of {} samples; {} of {} learner rank(s) read them there{}",
+        bytes_text(stream_->queue_bytes()), deck_.stream.queue, stream_->sharing_learners(), context_.ranks.learners,
+        stream_->keeping_learners() > 0
+            ? fmt::format(", {} keep them where they were written", stream_->keeping_learners())
+            : "");
   if (past_) take_up(ledger);
   if (snapshots_) snapshots_->set_parts({stream_, archive_, &gate_, &watch_});
   if (!past_ || !past_->snapshot.lessons_done) {
@@ -160,8 +164,8 @@ void SolverSide::report_stream(Summary& summary, const Ledger& ledger) const {
   if (past_) summary.stream->producer_stall_seconds += past_->snapshot.stall_seconds;
 }
 
-/// After a snapshot that was to be the last, which holds all there is. Without a learner there is none, and what is there
-/// must be kept.
+/// After a snapshot that was to be the last, which holds all there is. Without a learner there is none, and what is
+/// there must be kept.
 bool SolverSide::leave(Summary& summary) {
   if (!summary.stream && stream_ && gate_.learner_is_lost())
     report_stream(summary, end_stream());  // a learner that gave up waits for the stream's end
@@ -205,7 +209,8 @@ void SolverSide::find_frame_path() {
   if (!context_.is_root()) return;
   spdlog::info("frames: {}", frame_path_text(facts));
   if (facts.host_reads) return;
-  spdlog::info("GPU memory is {}; frames do not need it to be: their checksum is made on the host", mpi_and_gpu_memory());
+  spdlog::info("GPU memory is {}; frames do not need it to be: their checksum is made on the host",
+               mpi_and_gpu_memory());
   if (const auto other = std::ranges::find_if(paths, [&](int one) { return one != path; }); other != paths.end())
     spdlog::warn("solver rank {} and perhaps others have the path {} where this one has {}", other - paths.begin(),
                  name(static_cast<FramePath>(*other)), name(*frame_path_));
@@ -237,12 +242,14 @@ void SolverSide::lose_learner(const std::string& why) {
   stream_->abandon();
 }
 
-/// With the version in use; one that can not be run to the end, or that the guard leaves out for the most part, is rolled
-/// back, and the forecasts begin again with the one before, at last with physics alone: scores are those of one version.
+/// With the version in use; one that can not be run to the end, or that the guard leaves out for the most part, is
+/// rolled back, and the forecasts begin again with the one before, at last with physics alone: scores are those of one
+/// version.
 bool SolverSide::run_hybrid(Forecast& forecast) {
   while (HybridCorrection* correction = gate_.correction()) {
     try {
-      const FallbackTally before = correction->fallback();  // it has run in shadow forecasts and beside the lessons, too
+      const FallbackTally before =
+          correction->fallback();  // it has run in shadow forecasts and beside the lessons, too
       const bool whole = run_hybrid_forecasts(forecast, *correction, context_.is_root());
       const double fallback = correction->fallback_since(before);
       if (whole && fallback > deck_.gate.fallback_limit) {
@@ -251,7 +258,8 @@ bool SolverSide::run_hybrid(Forecast& forecast) {
       }
       const double clamped = correction->clamped_fraction();
       if (context_.is_root())
-        spdlog::info("hybrid forecasts with version {}: {:.2e} of the corrections met their bounds", gate_.version(), clamped);
+        spdlog::info("hybrid forecasts with version {}: {:.2e} of the corrections met their bounds", gate_.version(),
+                     clamped);
       return whole;
     } catch (const BlowUp& error) {
       pair_.coarse().solver().set_forcing({});

@@ -160,6 +160,8 @@ TEST(ParallelKeptSamples, AreCopiedWhereMemoryIsLacking) {
       StreamConsumer consumer(MPI_COMM_WORLD, roles, g, options);
       Sample sample;
       EXPECT_FALSE(consumer.lend(sample));
+      EXPECT_EQ(consumer.why_not_kept().empty(), roles.solvers.size() > 1);
+      EXPECT_EQ(consumer.kept_bytes(), 0u);
       take_all(consumer, g, {});
       consumer.finish();
     }
