@@ -3,13 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-// g++ 12 warns about the undefined operands of its own AVX-512 intrinsics.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "kernels/xxhash_inline.hpp"
 
 namespace tramontane {
 

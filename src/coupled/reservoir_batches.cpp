@@ -44,7 +44,7 @@ ReservoirBatches::ReservoirBatches(const Deck& deck, SampleSource& source, std::
       rank_(rank_in(learners)),
       learner_count_(size_of(learners)),
       local_batch_(static_cast<std::size_t>(deck.learner.batch / learner_count_)),
-      reservoir_options_(with_seed_of(reservoir_options(deck, training, validation, learner_count_), rank_)),
+      reservoir_options_(reservoir_options(deck, training, validation, learner_count_, rank_)),
       reservoir_(reservoir_options_),
       share_(share(training, validation, learner_count_)),
       waiting_capacity_(static_cast<std::size_t>(std::min<std::int64_t>(deck.learner.reservoir, share_))),
@@ -60,7 +60,7 @@ std::int64_t ReservoirBatches::share(std::int64_t training, std::int64_t validat
 
 std::size_t ReservoirBatches::planned_samples(const Deck& deck, std::int64_t training, std::int64_t validation,
                                               int learners) {
-  const ReservoirOptions options = reservoir_options(deck, training, validation, learners);
+  const ReservoirOptions options = reservoir_options(deck, training, validation, learners, 0);
   const std::int64_t all = share(training, validation, learners);
   const auto waiting = static_cast<std::size_t>(std::min<std::int64_t>(deck.learner.reservoir, all));
   const std::size_t places = options.capacity + options.validation_capacity + waiting;
@@ -94,9 +94,8 @@ void ReservoirBatches::enlarge(std::size_t samples) {
   }
 }
 
-/// Of the first learner rank; the others differ in the seed.
 ReservoirOptions ReservoirBatches::reservoir_options(const Deck& deck, std::int64_t training, std::int64_t validation,
-                                                     int learners) {
+                                                     int learners, int rank) {
   const std::int64_t all = share(training, validation, learners);
   ReservoirOptions options;
   options.watermark = static_cast<std::size_t>(std::max(1, deck.learner.watermark / learners));
@@ -104,12 +103,7 @@ ReservoirOptions ReservoirBatches::reservoir_options(const Deck& deck, std::int6
   options.capacity =
       std::max(options.watermark, static_cast<std::size_t>(std::min<std::int64_t>(deck.learner.reservoir, all)));
   options.validation_capacity = static_cast<std::size_t>(std::clamp<std::int64_t>(validation, 1, all));
-  options.seed = static_cast<std::uint64_t>(deck.learner.seed);
-  return options;
-}
-
-ReservoirOptions ReservoirBatches::with_seed_of(ReservoirOptions options, int rank) {
-  options.seed += static_cast<std::uint64_t>(rank);
+  options.seed = static_cast<std::uint64_t>(deck.learner.seed) + static_cast<std::uint64_t>(rank);
   return options;
 }
 

@@ -88,8 +88,7 @@ class ReservoirBatches : public BatchSource {
 
  private:
   static ReservoirOptions reservoir_options(const Deck& deck, std::int64_t training, std::int64_t validation,
-                                            int learners);
-  static ReservoirOptions with_seed_of(ReservoirOptions options, int rank);
+                                            int learners, int rank);
   static std::int64_t share(std::int64_t training, std::int64_t validation, int learners);
   std::int64_t admitted_at(std::int64_t step) const;
   void fill();

@@ -130,9 +130,8 @@ std::int64_t StreamConsumer::lent_slot(const Sample* sample) const {
 std::span<const std::byte> StreamConsumer::image_in(const Source& source, const Buffer& buffer) const {
   const std::span<const std::byte> received = std::span(buffer.bytes).first(buffer.received);
   if (!source.queue) return received;
-  HandoverMessage message;
-  if (received.size() != sizeof message) return {};
-  std::memcpy(&message, received.data(), sizeof message);
+  if (received.size() != sizeof(HandoverMessage)) return {};
+  const HandoverMessage message = message_in(buffer);
   const std::size_t stride = slot_stride(source.reader.frame_size());
   const auto slots = static_cast<std::int64_t>(source.queue->size() / stride);
   if (message.slot < 0 || message.slot >= slots || message.bytes < 0 ||
@@ -143,10 +142,10 @@ std::span<const std::byte> StreamConsumer::image_in(const Source& source, const 
           static_cast<std::size_t>(message.bytes)};
 }
 
-std::int64_t StreamConsumer::slot_in(const Buffer& buffer) {
+HandoverMessage StreamConsumer::message_in(const Buffer& buffer) {
   HandoverMessage message;
   std::memcpy(&message, buffer.bytes.data(), sizeof message);
-  return message.slot;
+  return message;
 }
 
 int StreamConsumer::sharing_solvers() const {
@@ -262,7 +261,7 @@ bool StreamConsumer::next(Sample* into) {
         outcome = Outcome::delivered;
         ++ledger_.delivered;
         if (given >= 0) {
-          lend(*into, slot_in(current(*sources_.front())));
+          lend(*into, message_in(current(*sources_.front())).slot);
           returned = given;
         }
         into->info = header.info;

@@ -95,7 +95,7 @@ class StreamConsumer {
   void lend(Sample& sample, std::int64_t slot) const;
   /// The slot that a sample lies in; -1: memory of its own.
   std::int64_t lent_slot(const Sample* sample) const;
-  static std::int64_t slot_in(const Buffer& buffer);
+  static HandoverMessage message_in(const Buffer& buffer);
   void post(int solver, Buffer& buffer);
   /// Where the frame lies that has come into a buffer, and how long it is.
   std::span<const std::byte> image_in(const Source& source, const Buffer& buffer) const;

@@ -77,6 +77,20 @@ nlohmann::ordered_json run_note(std::uint64_t run, const std::string& state = "r
   return note;
 }
 
+/// A run that writes its archive, with the mark and the note of it.
+struct LiveRun {
+  FlushMarkWriter mark;
+  Beacon beacon;
+  ArchiveWriter archive;
+
+  LiveRun(const Scratch& scratch, const Tiling& tiling, int flush_every)
+      : mark(scratch / "archive.mark", 5),
+        beacon(scratch / "solver.json", "me", 0.1, run_note(5)),
+        archive(scratch / "archive.h5", MPI_COMM_SELF, tiling,
+                meta_for(tiling, flush_every,
+                         [this](ArchiveChange change, std::int64_t samples) { mark.tell(change, samples); })) {}
+};
+
 TEST(FollowedArchive, SamplesComeAsTheRunSaysThatTheyAreWhole) {
   const Scratch scratch("follow");
   const Tiling tiling(8, 1, 1);
@@ -127,10 +141,8 @@ TEST(FollowedArchive, AReaderBesideABusyWriterSeesEverySampleOnce) {
     if (source.rejected() != 0) return 4;
     return expected == kSamples && source.end() == FollowedArchiveSource::End::completed ? 7 : 5;
   });
-  FlushMarkWriter mark(scratch / "archive.mark", 5);
-  Beacon beacon(scratch / "solver.json", "me", 0.1, run_note(5));
-  ArchiveWriter archive(scratch / "archive.h5", MPI_COMM_SELF, tiling,
-                        meta_for(tiling, 1, [&](ArchiveChange change, std::int64_t samples) { mark.tell(change, samples); }));
+  LiveRun run(scratch, tiling, 1);
+  ArchiveWriter& archive = run.archive;
   for (std::int64_t number = 0; number < kSamples; ++number) append(archive, number, tiling);
   archive.close();
   int status = 0;
@@ -142,10 +154,8 @@ TEST(FollowedArchive, AReaderBesideABusyWriterSeesEverySampleOnce) {
 TEST(FollowedArchive, ADamagedSampleIsRejectedAndTheNextOnesAreTaken) {
   const Scratch scratch("follow-damaged");
   const Tiling tiling(8, 1, 1);
-  FlushMarkWriter mark(scratch / "archive.mark", 5);
-  Beacon beacon(scratch / "solver.json", "me", 0.1, run_note(5));
-  ArchiveWriter archive(scratch / "archive.h5", MPI_COMM_SELF, tiling,
-                        meta_for(tiling, 8, [&](ArchiveChange change, std::int64_t samples) { mark.tell(change, samples); }));
+  LiveRun run(scratch, tiling, 8);
+  ArchiveWriter& archive = run.archive;
   for (std::int64_t number = 0; number < 8; ++number) append(archive, number, tiling);
   // One bit of sample 3: its first value, found by its bytes.
   std::string bytes = read_text(scratch / "archive.h5");
@@ -301,10 +311,8 @@ TEST(ArchiveStructure, BringsAFileBackToAFlush) {
 TEST(FollowedArchive, AnotherRunOrAnotherGridIsNamed) {
   const Scratch scratch("follow-other");
   const Tiling tiling(8, 1, 1);
-  FlushMarkWriter mark(scratch / "archive.mark", 5);
-  Beacon beacon(scratch / "solver.json", "me", 0.1, run_note(5));
-  ArchiveWriter archive(scratch / "archive.h5", MPI_COMM_SELF, tiling,
-                        meta_for(tiling, 1, [&](ArchiveChange change, std::int64_t samples) { mark.tell(change, samples); }));
+  LiveRun run(scratch, tiling, 1);
+  ArchiveWriter& archive = run.archive;
   append(archive, 0, tiling);
   FollowingTerms terms = terms_for(scratch, 5);
   terms.coarse_n = 16;

@@ -1,14 +1,6 @@
 // The checksum of pieces against the library's of the whole; copies; wild numbers.
 #include <gtest/gtest.h>
 
-// g++ 12 warns about the undefined operands of its own AVX-512 intrinsics.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#endif
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -18,6 +10,7 @@
 #include <vector>
 
 #include "kernels/checksum.hpp"
+#include "kernels/xxhash_inline.hpp"
 
 namespace tramontane {
 namespace {
